@@ -196,8 +196,8 @@ class Configuration:
     #: long. With both defaults the message is a dead letter after 52 s.
     RETRY_PAUSE: float = 2.0
 
-    #: How long the rows of `@once` are kept in the database. Keep it longer than a message may
-    #: wait for its second run after its worker died.
+    #: How long the rows of `@once`, and what tasks have sent, are kept in the database. Keep it
+    #: longer than a message may wait for its second run after its worker died.
     ONCE_KEPT: float = 3600.0
 
     #: How many rows of `@once` are kept in each database. Of more, the oldest are deleted earlier,

@@ -74,6 +74,9 @@ class Outbox:
     #: How many calls with ``@once`` have begun.
     runs = 0
 
+    #: How many tasks were enqueued outside of a transaction.
+    enqueued = 0
+
     #: The call with ``@once`` that is under way.
     once_run: object = None
 

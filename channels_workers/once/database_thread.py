@@ -114,12 +114,20 @@ def _close_connections() -> None:
             connection.close()
 
 
-def _clean_up() -> None:
-    """Close old connections, and roll back transactions that were left open.
+def close_old() -> None:
+    """Close old connections of this thread, on which no signal arrives.
 
-    A transaction in another thread is that of a test.
+    Those of another thread are those of a test, perhaps in its transaction.
     """
-    for connection in connections.all(initialized_only=True) if _of_thread.is_ours else ():
+    if _of_thread.is_ours:
+        close_old_connections()
+
+
+def _clean_up() -> None:
+    """Close old connections, and roll back transactions that were left open."""
+    if not _of_thread.is_ours:
+        return
+    for connection in connections.all(initialized_only=True):
         if connection.in_atomic_block:
             with suppress(Exception):  # the connection may be closed already
                 connection.connection.rollback()

@@ -9,11 +9,11 @@ from inspect import isclass, iscoroutine, iscoroutinefunction
 from typing import Any, Protocol, overload
 
 from asgiref.sync import sync_to_async
-from django.db import DEFAULT_DB_ALIAS, close_old_connections, transaction
+from django.db import DEFAULT_DB_ALIAS, transaction
 
 from channels_workers.exceptions import OnceRefused
 from channels_workers.message import Consumer
-from channels_workers.once.database_thread import database_thread
+from channels_workers.once.database_thread import close_old, database_thread
 from channels_workers.once.run import Run
 from channels_workers.outbox import running
 from channels_workers.routing import name_of
@@ -21,6 +21,8 @@ from channels_workers.routing import name_of
 #: The databases that consumers with @once of this process use, for the system checks.
 databases: set[str] = set()
 
+#: The attribute of a decorated function with its database.
+USING = "once_using"
 
 #: The call that this context is a part of. Tasks that began before it are not.
 _within: ContextVar[object] = ContextVar("channels_workers_once", default=None)
@@ -112,7 +114,8 @@ def once(
     not.
 
     Write it with or without brackets, above all other decorators of the consumer, for ``def`` and
-    ``async def``. A class-based consumer has ``once = True``, or ``once = "alias"``. If the
+    ``async def``. A class-based consumer has ``once = True``, or ``once = "alias"``. On a task it
+    stands below ``@task``, and the row of the task is the one that is stored. If the
     consumer raises, the transaction rolls back, and what it sent before goes out. After
     :class:`~channels_workers.exceptions.ConsumeLater` and the errors of ``RETRY_ON`` nothing does.
 
@@ -129,7 +132,8 @@ def _decorated(func: Consumer, using: str) -> Consumer:
     if isclass(func) or not callable(func):
         raise TypeError(
             f"@once decorates a function or a method, not {func!r}. A class-based consumer has "
-            '`once = True`; another database is @once(using="alias") or `once = "alias"`.'
+            '`once = True`; another database is @once(using="alias") or `once = "alias"`. Write it '
+            "below @task."
         )
     return with_once(func, using, name_of(func))
 
@@ -139,7 +143,13 @@ def with_once(func: Consumer, using: str, name: str) -> Consumer:
     databases.add(using)
     inner = _async(func, using, name) if iscoroutinefunction(func) else _sync(func, using, name)
     inner.is_once = True  # type: ignore[attr-defined]
+    setattr(inner, USING, using)
     return inner
+
+
+def database_of(func: object) -> str | None:
+    """Return the database of *func*, a function with ``@once``; None without it."""
+    return getattr(func, USING, None)
 
 
 def _sync(func: Consumer, using: str, name: str) -> Consumer:
@@ -190,8 +200,8 @@ def _async(func: Consumer, using: str, name: str) -> Consumer:
 
 
 def _begin(run: _Run) -> bool:
-    """Begin *run* on a connection that is not too old: no signal arrives on its thread."""
-    close_old_connections()
+    """Begin *run* on a connection that is not too old."""
+    close_old()
     return run.begin()
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from types import TracebackType
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import DatabaseError, OperationalError, connections, transaction
+from django.db import DatabaseError, OperationalError, connections
 
-from channels_workers.django_parts import open_blocks
 from channels_workers.effects import Effects, decode
 from channels_workers.exceptions import (
     AcceptConnection,
@@ -27,6 +25,7 @@ from channels_workers.logs import fields
 from channels_workers.once import sweeper
 from channels_workers.once.postgres import commits
 from channels_workers.once.rows import Taken, find, key_of, store, store_and_commit
+from channels_workers.once.transaction import OnceTransaction
 from channels_workers.outbox import Outbox
 from channels_workers.session_stores import ChannelSession
 from channels_workers.transient import is_put_off
@@ -36,11 +35,6 @@ logger = logging.getLogger(__name__)
 #: How long a run may take until it asks the layer, before its commit, whether it still holds the
 #: message (s). Rows are kept for much longer.
 FENCE_AFTER = 30.0
-
-#: The consumers whose sends after their commit are logged.
-_late: set[str] = set()
-
-_Info = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 
 class Run:
@@ -57,9 +51,7 @@ class Run:
         self._outbox = outbox
         self._message = outbox.message
         self._key = key_of(outbox.delivery.id, outbox.runs)
-        self._atomic = transaction.atomic(using, durable=True)
-        self._committed = False
-        self._stored = 0  # how many operations of the outbox are in the row
+        self._transaction = OnceTransaction(outbox, using, consumer)
         self._outer = (_session_of(self._message), _http_session_of(self._message))
 
     # Begin
@@ -77,24 +69,15 @@ class Run:
             )
         if self._outbox.once_refused is not None:
             raise OnceRefused(f"{self._consumer} has @once. {self._outbox.once_refused}")
-        # A look-up by alias in each step would cost more than the step.
-        self._connection = connection = connections[self.using]
+        connection = connections[self.using]
         if (effects := find(connection, self._key)) is not None:
             self._repeat(effects)
             return False
         self._store = store_and_commit if commits(connection) else store
         self._began = (time.monotonic(), time.time())
-        self._atomic.__enter__()
-        self._depth = [len(each) for each in open_blocks(connection)]
-        self._database = connection.connection
-        connection.on_commit(self._note_commit)  # before those of the consumer
-        self._outbox.transaction = self
+        self._transaction.begin()
         self._outbox.changes = []
         return True
-
-    def _note_commit(self) -> None:
-        self._committed = True
-        self._outbox.transaction = None  # callbacks of on_commit may send at once
 
     # End
 
@@ -104,19 +87,10 @@ class Run:
         Raises what the worker must know: the error, unless it only asks for an action on the
         socket, or one of the commit.
         """
-        failure = self._failure(error)
-        try:
-            self._exit(failure)
-        except BaseException as raised:  # COMMIT failed, or a callback of on_commit
-            if self._committed:
-                raise
-            failure = raised
-        finally:
-            self._outbox.transaction = None
+        failure = self._transaction.end(self._failure(error))
         if failure is not None:
             self._undo(failure)
             return
-        self._note_late_sends()
         sweeper.watch(self.using, self._outbox)
         if error is not None and isinstance(error, DenyConnection):
             raise error
@@ -124,7 +98,7 @@ class Run:
     def _failure(self, error: BaseException | None) -> BaseException | None:
         """Write the row; return why the transaction must roll back, None if it is to commit."""
         failure = self._answer(error)
-        if (left_open := self._left_open()) is not None:
+        if (left_open := self._transaction.left_open()) is not None:
             return left_open
         return self._try_to_store(error) if failure is None else failure
 
@@ -153,8 +127,8 @@ class Run:
             self._ask_layer()
             refusal = {"close": True} if error is not None and _denies(error) else None
             effects = self._effects(refusal)
-            self._stored = len(self._outbox.operations)
-            self._store(self._connection, self._key, effects.encode())
+            connection = self._transaction.connection
+            self._store(connection, self._key, effects.encode())
         except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)
             return raised
         return None
@@ -199,35 +173,6 @@ class Run:
         if held is Committed.STALE:
             raise Taken
 
-    def _left_open(self) -> BaseException | None:
-        """Return an error if the consumer left a block open, and end that block."""
-        blocks = open_blocks(self._connection)
-        if [len(each) for each in blocks] == self._depth:
-            return None
-        for each, depth in zip(blocks, self._depth, strict=True):
-            del each[depth:]
-        return OnceRefused(
-            f"{self._consumer} left a transaction open, so all that it wrote is rolled back. Begin "
-            "and end it in one call, with `with transaction.atomic():`."
-        )
-
-    def _exit(self, failure: BaseException | None) -> None:
-        info: _Info = (None, None, None)
-        if failure is not None:
-            info = (type(failure), failure, failure.__traceback__)
-        self._atomic.__exit__(*info)
-
-    def _note_late_sends(self) -> None:
-        if len(self._outbox.operations) > self._stored and self._consumer not in _late:
-            _late.add(self._consumer)
-            logger.warning(
-                "%s sent in a callback of on_commit. That is lost if the worker dies before the "
-                "commit of the layer. Send in the consumer itself: it goes out after the "
-                "transaction, and only if that commits.",
-                self._consumer,
-                extra=fields("sent_late", consumer=self._consumer),
-            )
-
     # Failures, and second runs
 
     def _undo(self, failure: BaseException) -> None:
@@ -236,13 +181,13 @@ class Run:
             return
         if is_put_off(failure) or isinstance(failure, asyncio.CancelledError):
             raise failure
-        if isinstance(failure, DatabaseError) and self._database is not self._connection.connection:
+        if isinstance(failure, DatabaseError) and self._transaction.has_lost_connection:
             # PostgreSQL says "internal error" when it ends an idle transaction. The connection is
             # lost, so the message runs again.
             raise OperationalError(str(failure)) from failure
         # What it sent before goes out. A frozen run of the same message must not commit later.
         try:
-            store(self._connection, self._key, self._effects_of_failure().encode())
+            store(self._transaction.connection, self._key, self._effects_of_failure().encode())
         except Taken:
             logger.error(
                 "%s failed in a second run of message %s, which changes nothing",
@@ -272,7 +217,7 @@ class Run:
         """Leave the effects to the run that was committed first."""
         if self._outbox.once_refused is not None:
             raise OnceRefused(f"{self._consumer} has @once. {self._outbox.once_refused}")
-        if (effects := find(self._connection, self._key)) is not None:
+        if (effects := find(self._transaction.connection, self._key)) is not None:
             self._repeat(effects)
             return
         self._outbox.operations.clear()

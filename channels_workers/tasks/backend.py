@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error
@@ -19,6 +19,8 @@ from django.utils import timezone
 from channels_workers.exceptions import ChannelError
 from channels_workers.layers.types import LONGEST_DELAY
 from channels_workers.logs import fields
+from channels_workers.once.decorator import database_of
+from channels_workers.outbox import running
 from channels_workers.tasks.api import (
     AnyResult,
     AnyTask,
@@ -39,6 +41,12 @@ __all__ = ["TaskBackend"]
 logger = logging.getLogger(__name__)
 
 APP = "channels_workers.tasks"
+
+#: The namespace of the ids of tasks that consumers enqueue.
+OF_MESSAGES = UUID("c1c5a0de-39f5-4f0c-8a4e-0d5f9d9a3f0b")
+
+#: The tasks with ``@once`` of this process, by backend and dotted name, for the system checks.
+once_tasks: dict[tuple[str, str], AnyTask] = {}
 
 
 class TaskBackend(BaseTaskBackend):
@@ -75,6 +83,8 @@ class TaskBackend(BaseTaskBackend):
                 f"run_after must be within a year ({LONGEST_DELAY:,} s), the longest time that a "
                 f"message can wait, not {task.run_after}. Let a scheduled task enqueue it later."
             )
+        if database_of(task.func) is not None:
+            once_tasks[self.alias, task.module_path] = task
 
     def enqueue(self, task: AnyTask, args: Any, kwargs: Any) -> Any:
         """Store *task*, and send it to the workers after the transaction; return its result.
@@ -85,13 +95,19 @@ class TaskBackend(BaseTaskBackend):
         consumer's commit.
         """
         self.validate_task(task)
-        return self.enqueue_as(str(uuid4()), task, args, kwargs)
+        return self.enqueue_as(None, task, args, kwargs)
 
-    def enqueue_as(self, task_id: str, task: AnyTask, args: Any, kwargs: Any) -> AnyResult:
-        """Do what :meth:`enqueue` does, for a result with this id."""
+    def enqueue_as(self, task_id: str | None, task: AnyTask, args: Any, kwargs: Any) -> AnyResult:
+        """Do what :meth:`enqueue` does, for a result with this id, or a new one."""
+        if (refusal := _transactions().refusal(task)) is not None:
+            raise InvalidTask(refusal)
+        rows = _rows()
+        using = rows.primary(rows.StoredTask)
+        connection = transaction.get_connection(using)
+        is_alone = not connection.in_atomic_block and connection.get_autocommit()
         result = TaskResult(
             task=task,
-            id=task_id,
+            id=task_id or (is_alone and _id_in_consumer()) or str(uuid4()),
             status=TaskResultStatus.READY,
             enqueued_at=timezone.now(),
             started_at=None,
@@ -103,22 +119,19 @@ class TaskBackend(BaseTaskBackend):
             errors=[],
             worker_ids=[],
         )
-        rows = _rows()
-        using = rows.primary(rows.StoredTask)
-        connection = transaction.get_connection(using)
         if connection.in_atomic_block:
             row = rows.store(result, is_sent=False)
             transaction.on_commit(partial(self._send_committed, row, result), using=using)
             return result
-        if not connection.get_autocommit():  # nobody knows when the commit is; a worker sends it
+        if is_alone:
+            row = rows.store(result, is_sent=True)
+            try:
+                rows.send(row)
+            except BaseException:
+                row.delete()
+                raise
+        else:  # nobody knows when the commit is; a worker sends it
             rows.store(result, is_sent=False)
-            return result
-        row = rows.store(result, is_sent=True)
-        try:
-            rows.send(row)
-        except BaseException:
-            row.delete()
-            raise
         task_enqueued.send(sender=type(self), task_result=result)
         return result
 
@@ -150,6 +163,7 @@ class TaskBackend(BaseTaskBackend):
             *self._check_app(),
             *self._check_queues(),
             *self._check_options(),
+            *self._check_once(),
         ]
 
     def _check_app(self) -> Iterable[CheckMessage]:
@@ -183,10 +197,30 @@ class TaskBackend(BaseTaskBackend):
             hint = "Correct OPTIONS in TASKS."
             yield Error(str(error), hint=hint, id="channels_workers.E021")
 
+    def _check_once(self) -> Iterable[CheckMessage]:
+        if not apps.is_installed(APP):
+            return
+        for (alias, _), task in once_tasks.items():
+            if alias == self.alias and (refusal := _transactions().refusal(task)) is not None:
+                hint = "Let the task write to the database of its row, or remove @once."
+                yield Error(refusal, hint=hint, id="channels_workers.E023")
+
 
 def our_backends() -> list[TaskBackend]:
     """Return our backends in ``TASKS``."""
     return [found for found in task_backends.all() if isinstance(found, TaskBackend)]
+
+
+def _id_in_consumer() -> str | None:
+    """Return an id that is the same in each run of the message of the consumer; None outside one.
+
+    Its sends may not go out, and then it runs again: the row is there, and must not stay over.
+    """
+    outbox = running()
+    if outbox is None:
+        return None
+    outbox.enqueued += 1
+    return str(uuid5(OF_MESSAGES, f"{outbox.delivery.id}\n{outbox.enqueued}"))
 
 
 def _rows() -> ModuleType:
@@ -196,3 +230,11 @@ def _rows() -> ModuleType:
     from channels_workers.tasks import rows  # noqa: PLC0415
 
     return rows
+
+
+def _transactions() -> ModuleType:
+    """Return the module with the transactions of tasks, which needs the model too."""
+    _rows()
+    from channels_workers.tasks import transactions  # noqa: PLC0415
+
+    return transactions

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from channels_workers.backoff import Backoff
 from channels_workers.concurrency.threads import Duty
+from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable, MessageError, TaskLost
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import DeadLetter
@@ -23,7 +24,7 @@ from channels_workers.tasks import rows
 from channels_workers.tasks.api import TaskResultStatus
 from channels_workers.tasks.backend import TaskBackend, our_backends
 from channels_workers.tasks.channels import PREFIX
-from channels_workers.tasks.firing import fire_due, next_due
+from channels_workers.tasks.firing import Memory, fire_due, next_due
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,10 @@ UNSENT_AFTER = 10.0
 
 #: Rows that one statement deletes.
 BATCH = 1_000
+
+#: For how long the layer must have answered until what tasks have sent is deleted (s), and for how
+#: long a sweep that comes late makes up for those before it.
+CALM, MADE_UP = 300.0, 3600.0
 
 
 class Keeper:
@@ -49,7 +54,9 @@ class Keeper:
         self._layer = layer
         self._stopping = stopping
         self._swept_at = -math.inf  # monotonic seconds
+        self._answers_since = math.inf  # the same, of the layer
         self._due = math.inf  # of the next schedule, in seconds since 1970
+        self._memories: dict[str, Memory] = {}  # by the alias of a backend
         self.thread = Duty("tasks", self._run)
 
     def _run(self) -> None:
@@ -88,7 +95,7 @@ class Keeper:
 
     def _fire(self, backend: TaskBackend, now: float) -> None:
         self._due = min(self._due, next_due(backend, now))
-        fire_due(backend, now)
+        fire_due(backend, now, self._memories.setdefault(backend.alias, {}))
 
     def _sweep_at_times(self) -> None:
         if time.monotonic() - self._swept_at >= SWEEP_PAUSE:
@@ -97,12 +104,23 @@ class Keeper:
 
     def sweep(self) -> None:
         """End lost tasks, and delete old rows."""
-        for letter in self._layer.admin.dead_letters():
+        for letter in self._dead_letters():
             if letter.message.channel.startswith(PREFIX) and not letter.is_unreadable:
                 self._end(letter)
         for backend in our_backends():
             while delete_old(backend) == BATCH and not self._stopping.is_set():
                 pass
+        if time.monotonic() - self._answers_since >= CALM:
+            forget_effects()
+
+    def _dead_letters(self) -> list[DeadLetter]:
+        try:
+            found = self._layer.admin.dead_letters()
+        except BaseException:
+            self._answers_since = math.inf
+            raise
+        self._answers_since = min(self._answers_since, time.monotonic())
+        return found
 
     def _end(self, letter: DeadLetter) -> None:
         message = letter.message
@@ -147,3 +165,10 @@ def delete_old(backend: TaskBackend) -> int:
     if keys:
         rows.all_tasks().filter(pk__in=keys).delete()
     return len(keys)
+
+
+def forget_effects() -> None:
+    """Delete what tasks have sent that finished ``ONCE_KEPT`` ago: it has gone out long since."""
+    limit = timezone.now() - timedelta(seconds=configuration().ONCE_KEPT)
+    some = rows.all_tasks().filter(finished_at__lt=limit, effects__isnull=False)
+    some.filter(finished_at__gte=limit - timedelta(seconds=MADE_UP)).update(effects=None)

@@ -55,6 +55,7 @@ class StoredTask(models.Model):
 
     class Meta:
         verbose_name = "task"
+        permissions = [("retry_storedtask", "Can run a failed task again")]
         indexes = [models.Index(fields=["finished_at"], name="channels_workers_task_finished")]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -44,24 +45,32 @@ def all_tasks() -> QuerySet[StoredTask]:
 
 
 def store(result: AnyResult, *, is_sent: bool) -> StoredTask:
-    """Insert the row of *result*, which has not run, and return it.
+    """Store the row of *result*, which has not run, and return it.
 
-    Unless it *is_sent* soon, workers will send its message; see :func:`take_unsent`.
+    Unless it *is_sent* soon, workers will send its message; see :func:`take_unsent`. If its id is
+    that of an earlier run of the same consumer, whose sends did not go out, the row is replaced.
     """
-    task = result.task
-    return StoredTask.objects.create(
-        id=UUID(result.id),
-        backend=result.backend,
-        path=task.module_path,
-        queue=task.queue_name,
-        priority=task.priority,
-        run_after=task.run_after,
-        takes_context=task.takes_context,
-        args=result.args,
-        kwargs=result.kwargs,
-        enqueued_at=result.enqueued_at or timezone.now(),
-        unsent_since=None if is_sent else timezone.now(),
-    )
+    task, key = result.task, UUID(result.id)
+    values = {
+        "backend": result.backend,
+        "path": task.module_path,
+        "queue": task.queue_name,
+        "priority": task.priority,
+        "run_after": task.run_after,
+        "takes_context": task.takes_context,
+        "args": result.args,
+        "kwargs": result.kwargs,
+        "enqueued_at": result.enqueued_at or timezone.now(),
+        "unsent_since": None if is_sent else timezone.now(),
+    }
+    try:
+        return all_tasks().create(id=key, **values)
+    except IntegrityError:
+        if not is_sent or find(key) is None:
+            raise
+        same = all_tasks().filter(pk=key, status=TaskResultStatus.READY, attempts=0)
+        same.update(**values)
+        return all_tasks().get(pk=key)
 
 
 def send(row: StoredTask) -> None:
@@ -254,4 +263,23 @@ def put_off(
         next_attempt_at=until,
         unsent_since=until,
         effects=effects,
+    )
+
+
+def reset(row: StoredTask) -> bool:
+    """Let a task that failed or was lost run again; return False if it changed meanwhile.
+
+    Workers send its message, unless the caller does. After a failure no message of before, as in a
+    dead letter, stands for it: it counts one failure more.
+    """
+    if row.status == TaskResultStatus.READY:
+        return change(row, unsent_since=timezone.now())
+    return change(
+        row,
+        status=TaskResultStatus.READY,
+        finished_at=None,
+        effects=None,
+        message_id="",
+        failures=row.failures + row.is_finished,
+        unsent_since=timezone.now(),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from inspect import iscoroutinefunction
@@ -18,9 +18,11 @@ from django.db import OperationalError
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
-from channels_workers.effects import Effects, decode
+from channels_workers.effects import decode
 from channels_workers.logs import fields
 from channels_workers.message import Message
+from channels_workers.once.database_thread import close_old, database_thread
+from channels_workers.once.decorator import database_of
 from channels_workers.outbox import running
 from channels_workers.tasks import rows
 from channels_workers.tasks.api import (
@@ -37,6 +39,13 @@ from channels_workers.tasks.backend import TaskBackend
 from channels_workers.tasks.models import StoredTask
 from channels_workers.tasks.options import Options
 from channels_workers.tasks.retries import policy_of
+from channels_workers.tasks.transactions import (
+    REFUSED,
+    Overtaken,
+    TaskTransaction,
+    effects,
+    once_of,
+)
 from channels_workers.transient import is_put_off
 from channels_workers.worker.isolation import end_transactions, open_transactions
 from channels_workers.worker.retries import is_last
@@ -44,21 +53,19 @@ from channels_workers.worker.retries import is_last
 logger = logging.getLogger(__name__)
 
 
-#: Why a task may not have ``@once``.
-ONCE_REFUSED = (
-    "It ran in a task, and a second run would not know what the first one returned or raised. Key "
-    "rows by the id of the task, in transaction.atomic(), or send to a channel whose consumer has "
-    "@once."
-)
-
-
 class Run(NamedTuple):
-    """One run of a task: its *row* says RUNNING, and *message* is what the worker holds."""
+    """One run of a task: its *row* says RUNNING, and *message* is what the worker holds.
+
+    It runs in the transaction *once*, if it has ``@once``. *began_in* are the databases with a
+    transaction that is not its own, as of a test.
+    """
 
     message: Message
     row: StoredTask
     task: AnyTask
     result: AnyResult
+    once: TaskTransaction | None
+    began_in: Sequence[str]
 
 
 @contextmanager
@@ -84,30 +91,26 @@ def run_task(message: Message) -> Coroutine[Any, Any, None] | None:
     if row is None:
         return None
     if (outbox := running()) is not None:
-        outbox.once_refused = ONCE_REFUSED
+        outbox.once_refused = REFUSED
     try:
         task = rows.task_of(row)
-        run = Run(message, row, task, rows.result_of(row, task))
+        result, once = rows.result_of(row, task), once_of(task, row)
+        run = Run(message, row, task, result, once, open_transactions())
         task_started.send(sender=_sender(row), task_result=run.result)
     except Exception as error:  # noqa: BLE001  (stored in the row)
         _end_failed(message, row, None, error)
         return None
     if iscoroutinefunction(task.func):
-        return _arun(run)
-    _run(run)
+        return _arun(run) if once is None else _arun_once(run, once)
+    _run(run) if once is None else _run_once(run, once)
     return None
 
 
 def _run(run: Run) -> None:
-    began_in = open_transactions()
     try:
         value = call_task(run)
-        if open_transactions() != began_in:
-            raise TransactionManagementError("The task left a transaction open.")
     except BaseException as error:  # noqa: BLE001  (sys.exit() ends one task only)
-        if open_transactions() != began_in:  # what becomes of the row must not be part of it
-            end_transactions(began_in, run.row.path)
-        _end_failed(run.message, run.row, run.result, error)
+        _fail(run, error)
     else:
         _end(run, value)
 
@@ -116,12 +119,53 @@ async def _arun(run: Run) -> None:
     try:
         value = await acall_task(run)
     except BaseException as error:
-        current = asyncio.current_task()
-        if current is not None and current.cancelling():
+        if _is_cancelled():
             raise  # the worker stops, and the message goes to another one
-        await sync_to_async(_end_failed)(run.message, run.row, run.result, error)
+        await sync_to_async(_fail)(run, error)
     else:
         await sync_to_async(_end)(run, value)
+
+
+def _run_once(run: Run, once: TaskTransaction) -> None:
+    try:
+        once.begin()
+        within = open_transactions()
+        value = call_task(run)
+        _refuse_left_open(within)
+    except BaseException as error:  # noqa: BLE001  (as above)
+        failure: BaseException | None = once.roll_back(error)
+    else:
+        failure = once.commit(value)
+    _end_once(run, once, failure)
+
+
+async def _arun_once(run: Run, once: TaskTransaction) -> None:
+    async with database_thread():
+        failure = await _acall_once(run, once)
+    if failure is not None and _is_cancelled():
+        raise failure
+    await sync_to_async(_end_once)(run, once, failure)
+
+
+async def _acall_once(run: Run, once: TaskTransaction) -> BaseException | None:
+    try:
+        await sync_to_async(_begin)(once)
+        value = await acall_task(run)
+    except GeneratorExit:
+        raise
+    except BaseException as error:  # noqa: BLE001  (as above)
+        return await sync_to_async(once.roll_back)(error)
+    return await sync_to_async(once.commit)(value)
+
+
+def _begin(once: TaskTransaction) -> None:
+    close_old()
+    once.begin()
+
+
+def _is_cancelled() -> bool:
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0
 
 
 def call_task(run: Run) -> Any:
@@ -192,11 +236,23 @@ def _log_skipped(message: Message, why: str) -> None:
 
 def _end(run: Run, value: Any) -> None:
     try:
-        is_ours = rows.succeed(run.row, normalize_json(value), _effects())
+        _refuse_left_open(run.began_in)
+        is_ours = rows.succeed(run.row, normalize_json(value), effects())
     except Exception as error:  # noqa: BLE001  (a value that cannot be stored fails the task)
-        _end_failed(run.message, run.row, run.result, error)
+        _fail(run, error)
         return
     _finish(run.message, run.row, run.result, is_ours)
+
+
+def _fail(run: Run, error: BaseException) -> None:
+    if set(open_transactions()).difference(run.began_in):
+        end_transactions(run.began_in, run.row.path)  # the end of the row must not be part of it
+    _end_failed(run.message, run.row, run.result, error)
+
+
+def _refuse_left_open(before: Sequence[str]) -> None:
+    if set(open_transactions()).difference(before):
+        raise TransactionManagementError("The task left a transaction open.")
 
 
 @keeping_the_message()
@@ -213,20 +269,47 @@ def _end_failed(
     policy = policy_of(result and result.task.func, _options(row))
     pause = policy.pause_after(row.failures, error)
     if pause is None:
-        _finish(message, row, result, rows.fail(row, stored, _effects()))
-    elif rows.put_off(row, stored, timezone.now() + timedelta(seconds=pause), _effects()):
+        _finish(message, row, result, rows.fail(row, stored, effects()))
+        return
+    if _is_once(result):
+        _drop_sends()  # the next run sends them again
+    if rows.put_off(row, stored, timezone.now() + timedelta(seconds=pause), effects()):
         rows.send_past_limits(row)
         _log_put_off(message, row, error, pause)
     else:
-        _log_overtaken(message)
+        _yield(message, result)
 
 
-def _effects() -> bytes | None:
-    """Return what the task has sent, as its row stores it."""
-    outbox = running()
-    if outbox is None or not outbox.operations:
-        return None
-    return Effects(outbox.operations, []).encode()
+def _end_once(run: Run, once: TaskTransaction, failure: BaseException | None) -> None:
+    """Do what is left when the transaction has ended, with *failure* or an error after it."""
+    if once.ended is not None:
+        if failure is not None:
+            _log_callback(run, failure)
+        _finish(run.message, once.ended, run.result, is_ours=True)
+    elif isinstance(failure, Overtaken):
+        _yield(run.message, run.result)
+    elif failure is not None:
+        _fail(run, failure)
+
+
+def _is_once(result: AnyResult | None) -> bool:
+    return result is not None and database_of(result.task.func) is not None
+
+
+def _drop_sends() -> None:
+    if (outbox := running()) is not None:
+        outbox.operations.clear()
+
+
+def _yield(message: Message, result: AnyResult | None) -> None:
+    """Leave the row to another run. With ``@once`` nothing of this one happens.
+
+    The other run may be this one: its commit succeeded, and the reply was lost.
+    """
+    _log_overtaken(message)
+    if _is_once(result):
+        _drop_sends()
+        _skip(message, rows.find(message["task"]))
 
 
 def _options(row: StoredTask) -> Options:
@@ -239,7 +322,7 @@ def _options(row: StoredTask) -> Options:
 
 def _finish(message: Message, row: StoredTask, result: AnyResult | None, is_ours: bool) -> None:
     if not is_ours:
-        _log_overtaken(message)
+        _yield(message, result)
         return
     if result is None:
         _log_not_started(message, row)
@@ -249,6 +332,12 @@ def _finish(message: Message, row: StoredTask, result: AnyResult | None, is_ours
         if error is not None:
             text, extra = "%r of task_finished failed", fields("receiver_failed")
             logger.error(text, receiver, exc_info=error, extra=extra)
+
+
+def _log_callback(run: Run, error: BaseException) -> None:
+    text = "A callback of on_commit of task %s, %s, failed after its transaction was committed"
+    extra = _fields("consumer_failed", run.message)
+    logger.error(text, run.row.id, run.row.path, exc_info=error, extra=extra)
 
 
 def _sender(row: StoredTask) -> type:

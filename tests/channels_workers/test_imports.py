@@ -65,6 +65,7 @@ INSIDE_FUNCTIONS |= {
     ("tasks.apps", "tasks.keeper"),
     ("tasks.apps", "tasks.run"),
     ("tasks.backend", "tasks.rows"),
+    ("tasks.backend", "tasks.transactions"),
 }
 
 

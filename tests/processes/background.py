@@ -7,6 +7,7 @@ from chat_project.settings import CHANNEL_WORKERS as CHAT
 from tests.settings import INSTALLED_APPS as WITH_TASKS
 
 INSTALLED_APPS = WITH_TASKS
+CHANNEL_ROUTING = "tests.processes.background_tasks.channel_routing"
 EVERY = {"task": "tests.processes.background_tasks.note", "every": 2, "args": ["tick"]}
 SCHEDULE = {"ticks": EVERY} if "TICKS" in os.environ else {}
 TASKS = {

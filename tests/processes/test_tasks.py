@@ -18,7 +18,7 @@ IMPORTS = """
 from datetime import timedelta
 from django.utils import timezone
 import json
-from tests.processes.background_tasks import hold, note
+from tests.processes.background_tasks import hold, note, store
 from channels_workers.tasks.api import task_backends
 """
 
@@ -151,6 +151,25 @@ def test_a_schedule_fires_once_for_all_workers_and_over_restarts(site: Site) -> 
     stored, of_due_times = json.loads(site.shell(FIRINGS))
     assert stored >= seen
     assert of_due_times == stored
+
+
+@pytest.mark.parametrize("trouble", ["before", "after"])
+def test_rows_and_sends_of_a_killed_task_happen_once(site: Site, trouble: str) -> None:
+    """It is killed before its transaction is committed, or between that and the layer's commit."""
+    victim = site.worker()
+    task = site.enqueue(f"store.enqueue('{trouble}')")
+    victim.wait()
+    site.worker()
+    site.wait_for("ran", [trouble])
+    wait_for(lambda: site.result(task)["status"] == "SUCCESSFUL", "the result", 60)
+    site.enqueue("note.enqueue('end')")
+    site.wait_for("ran", [trouble, "end"])
+    attempts = 2 if trouble == "before" else 1
+    assert len(site.result(task)["workers"]) == attempts
+    rooms = site.shell(
+        "from chat.models import Room; print(*Room.objects.values_list('label', flat=True))"
+    )
+    assert [label.partition("-")[0] for label in rooms.split()] == [str(attempts)]
 
 
 #: How many tasks there are, and how many of them have the id of a due time of the schedule.

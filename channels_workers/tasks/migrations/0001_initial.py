@@ -69,6 +69,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "task",
+                "permissions": [("retry_storedtask", "Can run a failed task again")],
                 "indexes": [
                     models.Index(fields=["finished_at"], name="channels_workers_task_finished")
                 ],

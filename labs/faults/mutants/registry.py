@@ -109,15 +109,15 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Patch(
                 "once/run.py",
-                """            self._store(self._connection, self._key, effects.encode())
+                """            self._store(connection, self._key, effects.encode())
         except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)""",
                 """            self._late = effects.encode()
         except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)""",
             ),
             Patch(
                 "once/run.py",
-                "        self._note_late_sends()\n        sweeper",
-                "        store(self._connection, self._key, self._late)\n        sweeper",
+                "sweeper.watch(self.using, self._outbox)\n        if error",
+                "store(self._transaction.connection, self._key, self._late)\n        if error",
             ),
         ),
         ("once-killed", "once-frozen"),
@@ -138,9 +138,9 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Patch(
                 "once/run.py",
-                """            self._store(self._connection, self._key, effects.encode())
+                """            self._store(connection, self._key, effects.encode())
         except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)""",
-                """            self._store(self._connection, self._key, Effects([], []).encode())
+                """            self._store(connection, self._key, Effects([], []).encode())
         except BaseException as raised:  # noqa: BLE001  (the transaction rolls back)""",
             ),
         ),

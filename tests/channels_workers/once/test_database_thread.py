@@ -94,6 +94,19 @@ def test_in_a_test_it_is_the_thread_of_the_test() -> None:
     assert connection.in_atomic_block
 
 
+@pytest.mark.django_db
+def test_in_a_test_its_connection_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[object] = []
+    monkeypatch.setattr(type(connections["default"]), "close", closed.append)
+
+    async def run() -> None:
+        async with database_thread():
+            await sync_to_async(module.close_old)()
+
+    async_to_sync(run)()
+    assert closed == []
+
+
 @pytest.fixture
 def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with an asgiref that keeps its threads elsewhere."""

@@ -15,6 +15,7 @@ from channels_workers.layers.types import Committed
 from channels_workers.message import Message
 from channels_workers.models import CommittedMessage
 from channels_workers.once import once, run
+from channels_workers.once import transaction as once_transaction
 from channels_workers.routing import route
 from channels_workers.sessions import channel_session
 from channels_workers.test import HttpClient, apply_routes
@@ -218,7 +219,7 @@ def test_delayed_sends_are_stored(trial: Trial) -> None:
 def test_callbacks_of_on_commit_run_once(
     trial: Trial, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "_late", set())
+    monkeypatch.setattr(once_transaction, "_late", set())
     calls: list[str] = []
 
     @once

@@ -7,18 +7,26 @@ run
     test, as a worker does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.tasks.backend import once_tasks
 from channels_workers.tasks.channels import channel_of
 from channels_workers.test import Client
 
 BACKEND = "channels_workers.tasks.TaskBackend"
 Run = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def no_other_tasks() -> Iterator[None]:
+    """The system checks do not see the tasks of these tests later."""
+    yield
+    once_tasks.clear()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.db import OperationalError, transaction
 
 from channels_workers import ConsumeLater, Group
@@ -61,6 +62,10 @@ def leave_a_transaction(error: str) -> None:
     transaction.atomic().__enter__()
     if error:
         raise ValueError(error)
+
+
+async def aleave_a_transaction(error: str) -> None:
+    await sync_to_async(leave_a_transaction)(error)
 
 
 async def afail(text: str) -> None:

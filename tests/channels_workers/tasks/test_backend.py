@@ -279,11 +279,12 @@ def test_without_autocommit_a_worker_sends_what_was_committed(
     try:
         task(functions.add).enqueue(1)
         transaction.rollback()
-        task(functions.add).enqueue(2)
+        with heard(task_enqueued) as enqueued:
+            task(functions.add).enqueue(2)
         transaction.commit()
     finally:
         transaction.set_autocommit(True)
-    assert waiting(tasks) == []
+    assert (waiting(tasks), len(enqueued)) == ([], 1)
     assert StoredTask.objects.exclude(unsent_since=None).count() == 1
 
 

@@ -1,4 +1,7 @@
-"""Random deaths, freezes, lost and repeated messages: each task ends, none runs after its end."""
+"""Random deaths, freezes, lost and repeated messages: each task ends, none runs after its end.
+
+With `@once`, the SQL and the sends of each that succeeds have happened once, and of others never.
+"""
 
 import time
 from datetime import timedelta
@@ -6,19 +9,21 @@ from random import Random
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, connections, transaction
 from django.utils import timezone
+from pytest_django import Settings
 
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import Committed, Delivery, Finished
 from channels_workers.routing import Router
-from channels_workers.tasks.api import task_finished
+from channels_workers.tasks.api import TaskResultStatus, task_finished, task_started
 from channels_workers.tasks.backend import TaskBackend
 from channels_workers.tasks.keeper import send_unsent
 from channels_workers.tasks.models import StoredTask
 from channels_workers.worker.dispatch import dispatch
 from tests.channels_workers.consumers import not_called
-from tests.channels_workers.tasks import functions
+from tests.channels_workers.once.conftest import OUT, rooms
+from tests.channels_workers.tasks import functions, once_functions
 from tests.channels_workers.tasks.functions import task
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,6 +45,10 @@ class Chaos:
         self.after_end: list[str] = []
         layer.store.clock = lambda: time.time() + self.elapsed
 
+    @property
+    def function(self) -> Any:
+        return functions.acted
+
     def finished(self, task_result: Any, **kwargs: object) -> None:
         self.ended.add(task_result.id)
 
@@ -47,7 +56,7 @@ class Chaos:
 
     def enqueue(self, *, is_killed: bool = False) -> None:
         with transaction.atomic():
-            task(functions.acted, takes_context=True).enqueue()
+            task(self.function, takes_context=True).enqueue()
             if is_killed:
                 transaction.get_connection().run_on_commit.clear()
 
@@ -93,19 +102,23 @@ class Chaos:
 
     def dispatch(self, delivery: Delivery) -> Any:
         self.running = delivery
-        outcome = dispatch(delivery, self.layer, self.router, not_called)
-        assert outcome.error is None, outcome.error
-        return outcome
+        return dispatch(delivery, self.layer, self.router, not_called)
 
     def run(self, delivery: Delivery) -> Committed:
         outcome = self.dispatch(delivery)
+        if outcome.is_put_off:
+            return self.layer.requeue(delivery, counted=False)
+        assert outcome.error is None, outcome.error
         return self.layer.commit(Finished(delivery, outcome.operations, outcome.session))
 
-    def act(self, task_id: str) -> None:
-        """Be a task: perhaps freeze until another worker has run it, perhaps raise."""
+    def note(self, task_id: str) -> None:
         self.began.append(task_id)
         if task_id in self.ended:
             self.after_end.append(task_id)
+
+    def act(self, task_id: str) -> None:
+        """Be a task: perhaps freeze until another worker has run it, perhaps raise."""
+        self.note(task_id)
         frozen, chance = self.running, self.random.random()
         if chance < 0.2:
             self.layer.requeue(frozen, counted=True)
@@ -114,12 +127,48 @@ class Chaos:
             raise ValueError("at random")
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_each_task_ends_and_none_runs_after_its_end(
-    tasks: InMemoryChannelLayer, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chaos = Chaos(tasks, seed)
-    monkeypatch.setattr(functions, "act", chaos.act)
+class OnceChaos(Chaos):
+    """The same for a task with `@once`, whose transaction may be lost too."""
+
+    @property
+    def function(self) -> Any:
+        return once_functions.chaotic
+
+    def dispatch(self, delivery: Delivery) -> Any:
+        try:
+            return super().dispatch(delivery)
+        finally:
+            vars(connections["default"]).pop("commit", None)
+
+    def begin(self, task_result: Any, **kwargs: object) -> None:
+        """Perhaps freeze before the transaction: on SQLite, a second one would join it."""
+        self.note(task_result.id)
+        if self.random.random() < 0.2:
+            self.layer.requeue(self.running, counted=True)
+            self.work()
+
+    def act(self, task_id: str) -> None:
+        chance = self.random.random()
+        if chance < 0.2:
+            raise ValueError("at random")
+        if chance < 0.4:  # the worker dies: the database rolls back
+            raise OperationalError("connection lost")
+        if chance < 0.6:
+            self.lose_the_reply()
+
+    def lose_the_reply(self) -> None:
+        """Commit, and do not tell."""
+        database = connections["default"]
+
+        def commit() -> None:
+            type(database).commit(database)
+            raise OperationalError("connection lost")
+
+        vars(database)["commit"] = commit
+
+
+def play(chaos: Chaos) -> list[StoredTask]:
+    """Let things happen at random, and then all tasks end; return their rows."""
     task_finished.connect(chaos.finished, sender=TaskBackend)
     try:
         steps = [chaos.enqueue, chaos.enqueue_and_die, chaos.repeat_a_message, chaos.pass_time]
@@ -136,4 +185,32 @@ def test_each_task_ends_and_none_runs_after_its_end(
     assert {str(row.pk) for row in rows} == set(chaos.began)
     assert chaos.after_end == []
     assert all(row.failures <= 2 and row.attempts == len(row.worker_ids) for row in rows)
-    assert tasks.admin.delayed() == []
+    assert chaos.layer.admin.delayed() == []
+    return rows
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_each_task_ends_and_none_runs_after_its_end(
+    tasks: InMemoryChannelLayer, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chaos = Chaos(tasks, seed)
+    monkeypatch.setattr(functions, "act", chaos.act)
+    play(chaos)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_with_once_rows_and_sends_of_a_task_happen_once(
+    tasks: InMemoryChannelLayer, seed: int, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"RETRIES": 1_000}
+    chaos = OnceChaos(tasks, seed)
+    monkeypatch.setattr(once_functions, "chaos", chaos.act)
+    task_started.connect(chaos.begin)
+    try:
+        rows = play(chaos)
+    finally:
+        task_started.disconnect(chaos.begin)
+    succeeded = sorted(str(row.pk) for row in rows if row.status == TaskResultStatus.SUCCESSFUL)
+    assert sorted(label.split()[0] for label in rooms()) == succeeded
+    sent = tasks.pull([OUT], "listener", 0, 1_000)
+    assert sorted(tasks.content(each)["task"] for each in sent) == succeeded

@@ -9,6 +9,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from channels_workers.channel import Channel
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.tasks import keeper
 from channels_workers.tasks.api import TaskResultStatus
@@ -171,3 +172,33 @@ def test_a_process_without_our_backend_has_none(
     stop(group)
     assert not any(channel.startswith("tasks.") for channel in group.channels)
     assert keepers() == 0
+
+
+def test_what_a_task_sent_is_forgotten_when_it_has_gone_out(
+    tasks: InMemoryChannelLayer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task(functions.tell).enqueue("hello")
+    run()
+    keeper_of = Keeper(tasks, threading.Event())
+    StoredTask.objects.update(finished_at=timezone.now() - timedelta(seconds=3_590))
+    monkeypatch.setattr(keeper, "CALM", 0.0)
+    keeper_of.sweep()
+    assert StoredTask.objects.get().effects is not None
+    StoredTask.objects.update(finished_at=timezone.now() - timedelta(seconds=3_610))
+    monkeypatch.setattr(keeper, "CALM", 60.0)
+    keeper_of.sweep()
+    assert StoredTask.objects.get().effects is not None, "the layer was perhaps away until now"
+
+    def be_away() -> None:
+        raise LayerUnavailable("away")
+
+    keeper_of._answers_since -= 100
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks.admin, "dead_letters", be_away)
+        with pytest.raises(LayerUnavailable):
+            keeper_of.sweep()
+    keeper_of.sweep()
+    assert StoredTask.objects.get().effects is not None, "the message may run again now"
+    monkeypatch.setattr(keeper, "CALM", 0.0)
+    keeper_of.sweep()
+    assert StoredTask.objects.get().effects is None

@@ -303,21 +303,24 @@ def test_effects_of_another_release_wait_for_a_worker_of_it(tasks: InMemoryChann
 
 
 @pytest.mark.parametrize("error", ["", "broken"])
+@pytest.mark.parametrize(
+    "function", [functions.leave_a_transaction, functions.aleave_a_transaction]
+)
 def test_a_transaction_that_a_task_leaves_open_does_not_undo_its_end(
-    tasks: InMemoryChannelLayer, error: str
+    tasks: InMemoryChannelLayer, function: Any, error: str
 ) -> None:
-    result = task(functions.leave_a_transaction).enqueue(error)
-    begin(pull_one(tasks, QUEUE), tasks)
+    result = task(function).enqueue(error)
+    dispatch(pull_one(tasks, QUEUE), tasks, get_router(), asyncio.run)
     result.refresh()
     assert result.status == TaskResultStatus.FAILED
     (stored,) = result.errors
     assert (error or "The task left a transaction open") in stored.traceback
 
 
-def test_once_is_refused_in_a_task(
+def test_once_is_refused_within_a_task(
     tasks: InMemoryChannelLayer, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its second run would end as if it had returned None, also if the first one had raised."""
+    """Its second run would get None, also if the first one had raised."""
     monkeypatch.setattr(decorator, "databases", set())
     monkeypatch.setattr(functions, "act", decorator.once(done.append))
     result = task(functions.acted, takes_context=True).enqueue()
@@ -325,7 +328,7 @@ def test_once_is_refused_in_a_task(
     result.refresh()
     (error,) = result.errors
     assert error.exception_class is OnceRefused
-    assert "Key rows by the id of the task" in error.traceback
+    assert "Write @once on the function of the task" in error.traceback
     assert done == []
 
 

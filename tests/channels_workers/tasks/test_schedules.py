@@ -12,7 +12,7 @@ from pytest_django import Settings
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.tasks.api import task_backends
 from channels_workers.tasks.backend import TaskBackend
-from channels_workers.tasks.firing import fire_due, next_due
+from channels_workers.tasks.firing import Memory, fire_due, next_due
 from channels_workers.tasks.models import StoredSchedule, StoredTask
 from channels_workers.tasks.schedules import Schedule, read_schedules
 from tests.channels_workers.tasks import functions
@@ -225,3 +225,56 @@ class TestFiring:
             with pytest.raises(ImproperlyConfigured, match="missing"):
                 fire_due(backend, NOON + 60)
         assert StoredTask.objects.count() == 1
+
+    def test_two_releases_side_by_side_fire_what_is_due_in_each(
+        self, tasks: InMemoryChannelLayer, settings: Settings
+    ) -> None:
+        """Each moves the row to a due time of its own."""
+        old = scheduled(settings, cron="*/2 * * * *")
+        new = scheduled(settings, cron="1-59/2 * * * *")
+        memories: list[Memory] = [{}, {}, {}]
+        for second in range(0, 1201, 10):
+            for backend, memory in zip([old, old, new], memories, strict=True):
+                fire_due(backend, NOON + second, memory)
+        # The first look of each stores what is due next.
+        assert StoredTask.objects.count() == 20
+
+    def test_a_release_that_was_overtaken_looks_again(
+        self, tasks: InMemoryChannelLayer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old = scheduled(settings, every=60)
+        new = scheduled(settings, cron="30 15 * * *")
+        memory: Memory = {}
+        fire_due(old, NOON, memory)
+        fire_due(old, NOON + 1, memory)
+        fire_due(new, NOON + 2)
+        following = Schedule.following
+
+        def race(schedule: Schedule, moment: float) -> float:
+            monkeypatch.setattr(Schedule, "following", following)
+            StoredSchedule.objects.update(next_due=round((NOON + 7777) * 1e6))
+            return following(schedule, moment)
+
+        monkeypatch.setattr(Schedule, "following", race)
+        fire_due(old, NOON + 60, memory)
+        assert StoredTask.objects.count() == 0
+        fire_due(old, NOON + 70, memory)
+        fire_due(old, NOON + 80, memory)
+        assert StoredTask.objects.count() == 1
+
+    def test_a_fast_clock_skips_nothing_of_slower_ones(
+        self, tasks: InMemoryChannelLayer, settings: Settings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        backend = scheduled(settings, every=10, missed="skip")
+        right: Memory = {}
+        fast: Memory = {}
+        for second in range(0, 601, 5):
+            fire_due(backend, NOON + second + 90, fast)
+            fire_due(backend, NOON + second, right)
+        assert StoredTask.objects.count() >= 59
+        assert "skips" not in caplog.text
+        # The others are gone, and nobody else fires what they have left.
+        for second in range(600, 801, 5):
+            fire_due(backend, NOON + second + 90, fast)
+        assert "skips" in caplog.text
+        assert StoredTask.objects.count() >= 70
