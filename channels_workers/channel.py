@@ -7,8 +7,8 @@ from typing import Any
 
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.types import DELAY, LONGEST_DELAY, Send, SendLater
-from channels_workers.outbox import acarry_out, carry_out
+from channels_workers.layers.types import DELAY, LONGEST_DELAY, REPLY_KEYS, Send, SendLater
+from channels_workers.outbox import acarry_out, carry_out, note_bad_reply
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 
 __all__ = ["Channel", "Group"]
@@ -77,6 +77,8 @@ class Channel(_Named):
         if not isinstance(content, dict):
             raise TypeError(_no_dict(content))
         layer = self.channel_layer
+        if REPLY_KEYS.isdisjoint(content):
+            note_bad_reply(self.name, content)
         if self.name == DELAY:
             return layer.make_send_later(*_read_delayed(content, delay))
         if delay is None:

@@ -42,6 +42,10 @@ class Configuration:
     #: in ALLOWED_HOSTS.
     ALLOWED_ORIGINS: Sequence[str] = ()
 
+    #: Whether a socket whose consumer raised is closed, with 4011. Otherwise it stays open. Under
+    #: DEBUG the reason of the close has the exception.
+    CLOSE_ON_ERROR: bool = False
+
     #: How many proxies stand in front of the interface servers. The client's address is that many
     #: entries from the right of X-Forwarded-For. With 0 the header is ignored.
     TRUSTED_PROXIES: int = 0
@@ -268,6 +272,8 @@ def _check(name: str, given: Any) -> None:
         _check_choice(name, given, get_args(Connect))
     elif name == "HTTP":
         _check_http(given)
+    elif isinstance(default, bool):
+        _check_bool(name, given)
     elif isinstance(default, str):
         _check_path(name, given)
     elif name == "RETRY_ON":
@@ -349,6 +355,13 @@ def _check_path(name: str, given: Any) -> None:
         raise ImproperlyConfigured(
             f"CHANNEL_WORKERS[{name!r}] must be a path that begins with a slash, such as "
             f"'/healthz', or '' for none, not {given!r}."
+        )
+
+
+def _check_bool(name: str, given: Any) -> None:
+    if not isinstance(given, bool):
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be True or False, not {given!r}."
         )
 
 
