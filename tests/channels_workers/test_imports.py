@@ -55,7 +55,7 @@ ROWS = [
 #: Django registers system checks when the apps are ready.
 INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}")
-    for name in ("apps", "configuration", "deployment", "once", "routing")
+    for name in ("apps", "configuration", "consumers", "deployment", "once", "routes", "routing")
 }
 #: Models are loaded after the packages of apps.
 INSIDE_FUNCTIONS |= {
