@@ -182,6 +182,13 @@ class Configuration:
     #: fit then is dropped and logged, and the rest is sent.
     FULL_TIMEOUT: float = 2.0
 
+    #: After how long a running consumer is logged as `slow_consumer`, with its stack; 0 for never.
+    SLOW_CONSUMER: float = 5.0
+
+    #: How long a consumer may run; 0 for no limit. Then an `async def` consumer is cancelled. A
+    #: `def` consumer is only logged, because a thread cannot be ended.
+    CONSUMER_TIMEOUT: float = 0.0
+
     #: How often a message runs if its worker dies each time. Then it is a dead letter.
     DELIVERIES: int = 3
 
@@ -230,7 +237,7 @@ class Configuration:
 MAY_BE_ZERO = (
     *("DRAIN_TIME", "RETURN_TIME", "TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"),
     *("REQUESTS_PER_ADDRESS", "REQUESTS_AT_ONCE", "LOG_LINES_PER_MINUTE", "FRAME_RATE"),
-    "RESPONSE_TIMEOUT",
+    *("RESPONSE_TIMEOUT", "SLOW_CONSUMER", "CONSUMER_TIMEOUT"),
 )
 
 #: Shares: numbers up to 1.

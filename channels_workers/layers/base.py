@@ -264,6 +264,14 @@ class WorkerLayer(ChannelLayer):
     def _register(self, process: str, about: ProcessInfo) -> None:
         """Register *process*."""
 
+    def describe(self, process: str, about: ProcessInfo) -> None:
+        """Publish anew what *process* says about itself, if it is registered."""
+        self._describe(process, about._replace(previous_ids=tuple(self._previous_ids)))
+
+    @abstractmethod
+    def _describe(self, process: str, about: ProcessInfo) -> None:
+        """Publish what *process* says about itself, if it is registered."""
+
     def heartbeat(self, process: str) -> Liveness:
         """Raise the heartbeat counter of *process*.
 

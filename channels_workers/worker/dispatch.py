@@ -42,6 +42,7 @@ from channels_workers.routing import Match, Router
 from channels_workers.session_stores import ChannelSession
 from channels_workers.signals import consumer_finished, consumer_started
 from channels_workers.transient import is_put_off, is_retried
+from channels_workers.worker.event_loop import ConsumerTimedOut
 from channels_workers.worker.isolation import (
     close_unusable_connections,
     end_transactions,
@@ -329,6 +330,7 @@ def _answer_handshake(
 
 
 def _log_failure(error: BaseException, message: Message, match: Match) -> None:
+    event = "consumer_timed_out" if isinstance(error, ConsumerTimedOut) else "consumer_failed"
     logger.error(
         "Consumer %s failed on %s, path %s, message %s",
         name_of(match.consumer),
@@ -336,7 +338,7 @@ def _log_failure(error: BaseException, message: Message, match: Match) -> None:
         shown(str(message.get("path", "-"))),
         message.id,
         exc_info=error,
-        extra=_consumer_fields("consumer_failed", message, match),
+        extra=_consumer_fields(event, message, match),
     )
 
 

@@ -22,6 +22,7 @@ ROWS = [
     ["asgi", "interface.application", "places", "test"],
     ["worker"],
     ["worker.group"],
+    ["worker.watch"],
     ["worker.heartbeat", "worker.relief", "worker.thread"],
     ["worker.batch"],
     ["worker.in_flight"],

@@ -164,6 +164,11 @@ class InMemoryChannelLayer(WorkerLayer):
 
     # The worker side
 
+    def _describe(self, process: str, about: ProcessInfo) -> None:
+        with self.store.changed:
+            if process in self.store.counters:
+                self.store.process_info[process] = about
+
     def _register(self, process: str, about: ProcessInfo) -> None:
         with self.store.changed:
             self._is_cut_off = False

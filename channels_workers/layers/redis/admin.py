@@ -10,6 +10,7 @@ from typing import Any
 from channels_workers.conf import configuration
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.aside import Aside
+from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.redis import wire
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.requests import Request
@@ -149,4 +150,4 @@ class RedisAdmin(LayerAdmin):
         next_due = next((each.due for each in wire.read_delayed(delayed)), None)
         with self.client.explained():
             status = read_status(self.client.redis, self.client.prefix)
-        return replace(status, delayed=delayed[0], next_due=next_due)
+        return replace(status, delayed=delayed[0], next_due=next_due, format=FORMAT_VERSION)

@@ -217,6 +217,9 @@ class RedisChannelLayer(WorkerLayer):
     def _register(self, process: str, about: ProcessInfo) -> None:
         self._registrations.register(process, about)
 
+    def _describe(self, process: str, about: ProcessInfo) -> None:
+        self._registrations.describe(process, about)
+
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
         self.client.check_server()
