@@ -178,6 +178,10 @@ class Configuration:
     #: Bytes of these entries. A server with more is marked dead too.
     INBOX_BYTES: int = 128 * 1024 * 1024
 
+    #: How long a send outside consumers, as in a view, waits for Redis to connect, and to answer.
+    #: Then it raises LayerUnavailable.
+    SEND_TIMEOUT: float = 2.0
+
     #: How long the sends of a finished consumer are retried while a channel is full. What does not
     #: fit then is dropped and logged, and the rest is sent.
     FULL_TIMEOUT: float = 2.0

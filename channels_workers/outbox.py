@@ -266,7 +266,7 @@ def carry_out(
     if isinstance(operation, SENDS) or outbox is None or not outbox.is_for(layer):
         if outbox is not None:
             outbox.refuse_at_once(operation, call)
-        layer.apply([operation])
+        layer.apply([operation], quick=outbox is None)
         layer.announce_delayed([operation])
     else:
         outbox.change_groups(operation)
@@ -280,7 +280,7 @@ async def acarry_out(layer: WorkerLayer, operation: Operation, immediately: bool
     if isinstance(operation, SENDS) or outbox is None or not outbox.is_for(layer):
         if outbox is not None:
             outbox.refuse_at_once(operation, "asend()")
-        await layer.aapply([operation])
+        await layer.aapply([operation], quick=outbox is None)
         layer.announce_delayed([operation])
     else:
         await asyncio.to_thread(outbox.change_groups, operation)

@@ -267,7 +267,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     # Everywhere
 
-    def apply(self, operations: Sequence[Operation]) -> None:
+    def apply(self, operations: Sequence[Operation], quick: bool = False) -> None:
         """Carry out *operations* now."""
         if self._is_cut_off:
             raise LayerUnfit(
@@ -283,7 +283,7 @@ class InMemoryChannelLayer(WorkerLayer):
         plan.add_all(operations, parent)
         plan.write()
 
-    async def aapply(self, operations: Sequence[Operation]) -> None:
+    async def aapply(self, operations: Sequence[Operation], quick: bool = False) -> None:
         """Carry out *operations* now."""
         self.apply(operations)
 
