@@ -51,6 +51,11 @@ NO_WORKER = (
     "No worker answered the handshake of %s within %s s. Is `manage.py runworker` running, does it "
     "listen to websocket.connect, and does its database answer?"
 )
+NO_WORKER_HERE = (
+    "No worker answered the handshake of %s within %s s. The channel layer is in the memory of "
+    "this process, so no `manage.py runworker` can answer. Use `manage.py runserver`, "
+    "which has workers, or set CHANNEL_LAYERS to channels_workers.layers.redis.RedisChannelLayer"
+)
 NO_ANSWER = (
     "The connect consumer of %s returned without an answer. Let it send "
     '{"accept": True} to message.reply_channel or raise DenyConnection, or set '
@@ -400,11 +405,16 @@ class WebSocketProtocol:
         self.pending.drop_all_but(0)
         self._drop_in_flight()
 
-    def time_out(self) -> ClientActions:
-        """Refuse a handshake that nobody answered in time."""
+    def time_out(self, is_local: bool = False) -> ClientActions:
+        """Refuse a handshake that nobody answered in time.
+
+        The layer *is_local* if only workers in this process could have answered.
+        """
         if self._state != CONNECTING:
             return []
-        reason = NO_ANSWER if self._order == 0 and self._in_flight is None else NO_WORKER
+        reason = NO_WORKER_HERE if is_local else NO_WORKER
+        if self._order == 0 and self._in_flight is None:
+            reason = NO_ANSWER
         extra = self.fields("handshake_timeout")
         logger.warning(reason, shown(self.path), self.limits.HANDSHAKE_TIMEOUT, extra=extra)
         return self._refuse()

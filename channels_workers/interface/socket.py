@@ -101,7 +101,7 @@ class Socket:
         self._perform(self.protocol.begin(self.reply_channel))
 
     def _time_out(self) -> None:
-        self._perform(self.protocol.time_out())
+        self._perform(self.protocol.time_out(self.layer.local_only))
 
     @property
     def is_open(self) -> bool:

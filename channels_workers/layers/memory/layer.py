@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, ClassVar
+
+from django.core import mail
 
 from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.base import WorkerLayer
@@ -31,6 +34,15 @@ from channels_workers.layers.types import (
     is_from_server,
     new_id,
 )
+from channels_workers.logs import fields
+
+logger = logging.getLogger(__name__)
+
+UNHEARD = (
+    "This process sends, and nobody gets it: the channel layer is in the memory of each process, "
+    "and no server or worker runs in this one. Set CHANNEL_LAYERS to "
+    "channels_workers.layers.redis.RedisChannelLayer in all processes. This is logged once"
+)
 
 
 class InMemoryChannelLayer(WorkerLayer):
@@ -46,6 +58,7 @@ class InMemoryChannelLayer(WorkerLayer):
         self.store = store or Store()
         self.admin = MemoryAdmin(self.store, self.refusals)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_unheard_logged = False
         self._is_cut_off = False  # in a forked child: the receivers are in its parent
 
     def begin_in_child(self) -> None:
@@ -276,7 +289,19 @@ class InMemoryChannelLayer(WorkerLayer):
                 "channels_workers.layers.redis.RedisChannelLayer."
             )
         with self.store.changed:
+            if not self._is_unheard_logged and self._is_unheard(operations):
+                self._is_unheard_logged = True
+                logger.warning(UNHEARD, extra=fields("not_heard"))
             self._carry_out(operations, new_id())
+
+    def _is_unheard(self, operations: Sequence[Operation]) -> bool:
+        """Say whether one of *operations* sends, and this process, which is no test, has no ears.
+
+        Django's test runners collect mail.
+        """
+        store = self.store
+        has_ears = store.counters or store.stream_listeners or hasattr(mail, "outbox")
+        return not has_ears and any(not isinstance(each, Join | Leave) for each in operations)
 
     def _carry_out(self, operations: Sequence[Operation], parent: str) -> None:
         plan = Plan(self.store, self.get_capacity)

@@ -22,7 +22,8 @@ from channels_workers.layers.types import (
     ProcessInfo,
     Running,
 )
-from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
+from channels_workers.management.layers import shared_layer
+from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 
 #: How many delayed messages are listed.
 LISTED = 1000
@@ -53,7 +54,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the status once, or until Ctrl-C; or act on delayed messages."""
         try:
-            layer = get_channel_layer(options["layer"])
+            layer = shared_layer(options["layer"], self)
             if options["cancel"]:
                 self._cancel(layer, options["cancel"])
                 return

@@ -491,6 +491,17 @@ def test_replies_that_may_do_nothing(reply: Any, caplog: pytest.LogCaptureFixtur
 # A connect consumer without an answer
 
 
+def test_in_memory_the_remedy_is_another_one(caplog: pytest.LogCaptureFixture) -> None:
+    assert connecting().time_out(is_local=True) == [REFUSED]
+    assert "no `manage.py runworker` can answer" in caplog.text
+    assert "manage.py runserver" in caplog.text
+    caplog.clear()
+    connection = connecting()
+    connection.release(0)
+    assert connection.time_out(is_local=True) == [REFUSED]
+    assert "returned without an answer" in caplog.text
+
+
 def test_explicit_waits_for_an_answer() -> None:
     connection = connecting(CONNECT="explicit")
     assert connection.release(0) == []
