@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from channels_workers import unheard
 from channels_workers.handler import ViewConsumer
 from channels_workers.layers.types import (
     CONNECT,
@@ -395,6 +396,8 @@ def _as_text(value: str | bytes) -> str:
 
 #: Each returns the routes that an app of the engine needs beside ``CHANNEL_ROUTING``.
 routes_of_apps: list[Callable[[], list[Route]]] = []
+
+unheard.routed.append(lambda: get_router().channels_and_defaults)
 
 #: What workers do with the messages of WebSockets that no route matches.
 DEFAULTS = [

@@ -85,6 +85,8 @@ class WorkerLayer(ChannelLayer):
         self._previous_ids: deque[str] = deque(maxlen=PREVIOUS_IDS)
         self._lock = threading.Lock()
         self._ended_channels: deque[str] = deque()
+        #: The channels for which this process has looked whether anything listens to them.
+        self.looked_at: set[str] = set()
         #: Called with the delay (s) when this process has delayed a message; they must not block.
         self.delay_listeners: set[Callable[[float], object]] = set()
         forks.renew_in_child(self)

@@ -40,7 +40,7 @@ ROWS = [
     ["http"],
     ["message"],
     ["channel", "delay"],
-    ["outbox", "registry"],
+    ["outbox", "registry", "unheard"],
     ["layers.memory", "layers.redis"],
     ["layers", "layers.base"],
     ["layers.channel_layer", "layers.admin"],

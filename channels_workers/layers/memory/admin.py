@@ -152,6 +152,11 @@ class MemoryAdmin(LayerAdmin):
 
     # The state of the layer
 
+    def listened(self) -> set[str]:
+        """Return the channels that live workers listen to."""
+        with self.store.changed:
+            return {name for _, info in self.store.of_kind("worker") for name in info.channels}
+
     def status(self) -> Status:
         """Return the processes, channels and counts of the layer, without ages of messages."""
         store = self.store

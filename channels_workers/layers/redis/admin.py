@@ -15,7 +15,7 @@ from channels_workers.layers.redis import wire
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
-from channels_workers.layers.redis.status import read_status
+from channels_workers.layers.redis.status import read_about, read_status
 from channels_workers.layers.status import Status
 from channels_workers.layers.types import (
     DUE_AT_ONCE,
@@ -138,6 +138,14 @@ class RedisAdmin(LayerAdmin):
         return bool(self._call(Request("cancel_delayed", [message], repeatable=False)))
 
     # The state of the layer
+
+    def listened(self) -> set[str]:
+        """Return the channels that live workers listen to."""
+        known: dict[bytes, bytes] = self._read("HGETALL", "process_info", "hash")
+        alive: dict[bytes, bytes] = self._read("HGETALL", "processes", "hash")
+        found = (read_about(known[process]) for process in known.keys() & alive.keys())
+        workers = (about for about in found if about is not None and about.kind == "worker")
+        return {channel for about in workers for channel in about.channels}
 
     def set_aside(self) -> list[Unreadable]:
         """Return the newest notes of unreadable data."""

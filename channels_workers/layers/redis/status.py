@@ -45,7 +45,7 @@ def read_status(client: redis.Redis, prefix: str) -> Status:
     asked = Asked(client)
     known: dict[bytes, bytes] = asked("HGETALL", f"{prefix}process_info") or {}
     alive: dict[bytes, bytes] = asked("HGETALL", f"{prefix}processes") or {}
-    about = {process: _read_about(known[process]) for process in known.keys() & alive.keys()}
+    about = {process: read_about(known[process]) for process in known.keys() & alive.keys()}
     start, keys = streams_of(client, prefix)
     busy = _busy(asked, keys)
     workers = _of_kind(about, "worker")
@@ -90,7 +90,8 @@ class Asked:
             return None
 
 
-def _read_about(text: bytes) -> ProcessInfo | None:
+def read_about(text: bytes) -> ProcessInfo | None:
+    """Return what a process says about itself, None if it is unreadable."""
     try:
         values = json.loads(text)
         fits = all(isinstance(values[name], kind) for name, kind in ABOUT.items())

@@ -1186,6 +1186,14 @@ class LayerContract:
         process.layer.dead_letter(await process.pull("work"), "no reason")
         assert process.layer.admin.status().dead_letters == 1
 
+    async def test_what_live_workers_listen_to(self, process: Process) -> None:
+        process.layer.register("server", ProcessInfo.this("server"))
+        assert process.layer.admin.listened() == set(LISTENED)
+        process.layer.register("other", ProcessInfo.this("worker", 1, ["elsewhere"]))
+        assert process.layer.admin.listened() == {*LISTENED, "elsewhere"}
+        process.layer.retire("other", ["other.0"], ["elsewhere"])
+        assert process.layer.admin.listened() == set(LISTENED)
+
     async def test_a_process_describes_itself_anew(self, process: Process) -> None:
         running = Running(0, "board.work", 1.5, RECEIVE, "s!1:1", "s!1")
         other = Running(1, "board.tasks", 2.5, "work", "id")
