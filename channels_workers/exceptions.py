@@ -118,8 +118,8 @@ class ServerEvicted(ChannelError):
 class LayerUnavailable(ChannelError):
     """Redis does not answer, or cannot take anything now.
 
-    Sends outside consumers raise it. It is then unknown whether the message was sent. Workers and
-    interface servers wait and try again.
+    Sends outside consumers raise it, within about ``SEND_TIMEOUT`` of ``CHANNEL_WORKERS``. It is
+    then unknown whether the message was sent. Workers and interface servers wait and try again.
     """
 
 
