@@ -20,9 +20,11 @@ class ChannelsWorkersConfig(AppConfig):
         from channels_workers.checks import (  # noqa: PLC0415
             apps,  # noqa: F401
             configuration,  # noqa: F401
+            consumers,  # noqa: F401
             deployment,  # noqa: F401
             once,  # noqa: F401
             relay,  # noqa: F401
+            routes,  # noqa: F401
             routing,  # noqa: F401
         )
 

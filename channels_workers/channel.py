@@ -7,10 +7,18 @@ from typing import Any
 
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.types import DELAY, LONGEST_DELAY, GroupSend, Send, SendLater
-from channels_workers.outbox import acarry_out, carry_out
+from channels_workers.layers.types import (
+    DELAY,
+    LONGEST_DELAY,
+    REPLY_KEYS,
+    GroupSend,
+    Send,
+    SendLater,
+)
+from channels_workers.outbox import acarry_out, carry_out, note_bad_reply
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 from channels_workers.relay.rows import astore, store
+from channels_workers.unheard import look_for_listeners
 
 __all__ = ["Channel", "Group"]
 
@@ -98,11 +106,18 @@ class Channel(_Named):
         if not isinstance(content, dict):
             raise TypeError(_no_dict(content))
         layer = self.channel_layer
+        if REPLY_KEYS.isdisjoint(content):
+            note_bad_reply(self.name, content)
+        operation: Send | SendLater
         if self.name == DELAY:
-            return layer.make_send_later(*_read_delayed(content, delay))
-        if delay is None:
-            return layer.make_send(self.name, content)
-        return layer.make_send_later(self.name, content, delay)
+            operation = layer.make_send_later(*_read_delayed(content, delay))
+        elif delay is None:
+            operation = layer.make_send(self.name, content)
+        else:
+            operation = layer.make_send_later(self.name, content, delay)
+        if operation.channel not in layer.looked_at and "!" not in operation.channel:
+            look_for_listeners(layer, operation.channel)
+        return operation
 
 
 class Group(_Named):

@@ -42,6 +42,10 @@ class Configuration:
     #: in ALLOWED_HOSTS.
     ALLOWED_ORIGINS: Sequence[str] = ()
 
+    #: Whether a socket whose consumer raised is closed, with 4011. Otherwise it stays open. Under
+    #: DEBUG the reason of the close has the exception.
+    CLOSE_ON_ERROR: bool = False
+
     #: How many proxies stand in front of the interface servers. The client's address is that many
     #: entries from the right of X-Forwarded-For. With 0 the header is ignored.
     TRUSTED_PROXIES: int = 0
@@ -174,9 +178,20 @@ class Configuration:
     #: Bytes of these entries. A server with more is marked dead too.
     INBOX_BYTES: int = 128 * 1024 * 1024
 
+    #: How long a send outside consumers, as in a view, waits for Redis to connect, and to answer.
+    #: Then it raises LayerUnavailable.
+    SEND_TIMEOUT: float = 2.0
+
     #: How long the sends of a finished consumer are retried while a channel is full. What does not
     #: fit then is dropped and logged, and the rest is sent.
     FULL_TIMEOUT: float = 2.0
+
+    #: After how long a running consumer is logged as `slow_consumer`, with its stack; 0 for never.
+    SLOW_CONSUMER: float = 5.0
+
+    #: How long a consumer may run; 0 for no limit. Then an `async def` consumer is cancelled. A
+    #: `def` consumer is only logged, because a thread cannot be ended.
+    CONSUMER_TIMEOUT: float = 0.0
 
     #: Functions, as dotted names, around each run of a consumer; the first is the outermost.
     MIDDLEWARE: Sequence[str] = ()
@@ -233,7 +248,7 @@ class Configuration:
 MAY_BE_ZERO = (
     *("DRAIN_TIME", "RETURN_TIME", "TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"),
     *("REQUESTS_PER_ADDRESS", "REQUESTS_AT_ONCE", "LOG_LINES_PER_MINUTE", "FRAME_RATE"),
-    "RESPONSE_TIMEOUT",
+    *("RESPONSE_TIMEOUT", "SLOW_CONSUMER", "CONSUMER_TIMEOUT"),
 )
 
 #: An entry of each list of strings.
@@ -282,6 +297,8 @@ def _check(name: str, given: Any) -> None:
         _check_choice(name, given, get_args(Connect))
     elif name == "HTTP":
         _check_http(given)
+    elif isinstance(default, bool):
+        _check_bool(name, given)
     elif isinstance(default, str):
         _check_path(name, given)
     elif name == "RETRY_ON":
@@ -363,6 +380,13 @@ def _check_path(name: str, given: Any) -> None:
         raise ImproperlyConfigured(
             f"CHANNEL_WORKERS[{name!r}] must be a path that begins with a slash, such as "
             f"'/healthz', or '' for none, not {given!r}."
+        )
+
+
+def _check_bool(name: str, given: Any) -> None:
+    if not isinstance(given, bool):
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be True or False, not {given!r}."
         )
 
 

@@ -118,8 +118,8 @@ class ServerEvicted(ChannelError):
 class LayerUnavailable(ChannelError):
     """Redis does not answer, or cannot take anything now.
 
-    Sends outside consumers raise it. It is then unknown whether the message was sent. Workers and
-    interface servers wait and try again.
+    Sends outside consumers raise it, within about ``SEND_TIMEOUT`` of ``CHANNEL_WORKERS``. It is
+    then unknown whether the message was sent. Workers and interface servers wait and try again.
     """
 
 
@@ -141,7 +141,8 @@ class AcceptConnection(Exception):
 class DenyConnection(Exception):
     """Raise it in a ``websocket.connect`` consumer to refuse the connection (HTTP 403).
 
-    The log has the refusal at INFO. In other consumers it is an error, which is logged.
+    ``DenyConnection("the room is full")`` gives the reason, for the log: the client does not get
+    it. In other consumers it is an error, which is logged.
     """
 
 

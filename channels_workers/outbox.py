@@ -17,6 +17,7 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import ConsumeLater, LayerUnavailable, OnceRefused, OutboxFull
 from channels_workers.flow import STEP_COST
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.codec import Content
 from channels_workers.layers.types import (
     DISCONNECT,
     REQUEST,
@@ -28,13 +29,20 @@ from channels_workers.layers.types import (
     Operation,
     Send,
     SendLater,
+    is_request,
     runs_once,
 )
+from channels_workers.logs import fields, name_of, shown
 
 logger = logging.getLogger(__name__)
 
 #: Waits so many seconds or until the process has ended, and returns whether it has ended.
 Rest = Callable[[float], bool]
+
+#: How many kinds of wrong replies a process logs, each once.
+BAD_REPLIES = 1_000
+
+_bad_replies: set[tuple[str, str]] = set()
 
 never_ended = threading.Event()
 
@@ -64,6 +72,9 @@ class Outbox:
 
     #: The message of the consumer, a ``Message``.
     message: Any = None
+
+    #: The consumer.
+    consumer: Any = None
 
     #: The transaction that stores what the consumer does.
     transaction: Transaction | None = None
@@ -209,6 +220,37 @@ def of_context() -> Outbox | None:
     return _current.get()
 
 
+def note_bad_reply(channel: str, content: Content) -> None:
+    """Log a reply of the running consumer to its socket that has no key which a socket knows.
+
+    It is logged once for a consumer and its keys.
+    """
+    outbox = running()
+    if outbox is None or outbox.delivery.reply_channel != channel or is_request(channel):
+        return
+    delivery = outbox.delivery
+    name, keys = name_of(outbox.consumer), shown(", ".join(map(str, content))) or "none"
+    if (name, keys) in _bad_replies or len(_bad_replies) >= BAD_REPLIES:
+        return
+    _bad_replies.add((name, keys))
+    path = shown(str(outbox.message.get("path", "-")))
+    logger.error(
+        "%s sends a reply to its socket %s that has none of accept, text, bytes and close, so its "
+        "client gets nothing. Its keys: %s. This is logged once for a consumer and its keys",
+        name,
+        path,
+        keys,
+        extra=fields(
+            "bad_reply",
+            channel=delivery.channel,
+            connection=channel,
+            consumer=name,
+            message_id=delivery.id,
+            path=path,
+        ),
+    )
+
+
 def rest_of_consumer() -> Rest:
     """Return what waits between two attempts of the running consumer."""
     outbox = _current.get()
@@ -232,7 +274,7 @@ def carry_out(
     if isinstance(operation, SENDS) or outbox is None or not outbox.is_for(layer):
         if outbox is not None:
             outbox.refuse_at_once(operation, call)
-        layer.apply([operation])
+        layer.apply([operation], quick=outbox is None)
         layer.announce_delayed([operation])
     else:
         outbox.change_groups(operation)
@@ -246,7 +288,7 @@ async def acarry_out(layer: WorkerLayer, operation: Operation, immediately: bool
     if isinstance(operation, SENDS) or outbox is None or not outbox.is_for(layer):
         if outbox is not None:
             outbox.refuse_at_once(operation, "asend()")
-        await layer.aapply([operation])
+        await layer.aapply([operation], quick=outbox is None)
         layer.announce_delayed([operation])
     else:
         await asyncio.to_thread(outbox.change_groups, operation)

@@ -6,7 +6,9 @@ consumers, or the dotted path of either.
 
 from __future__ import annotations
 
+import functools
 import importlib
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from channels_workers import unheard
 from channels_workers.conf import configuration
 from channels_workers.handler import ViewConsumer
 from channels_workers.layers.types import (
@@ -24,6 +27,7 @@ from channels_workers.layers.types import (
     REQUEST,
     REQUEST_DISCONNECT,
 )
+from channels_workers.logs import fields, name_of, shown
 from channels_workers.message import Consumer, Message
 from channels_workers.middleware import Chain
 
@@ -41,7 +45,12 @@ __all__ = [
     "route_class",
 ]
 
+logger = logging.getLogger(__name__)
+
 Filters = dict[str, re.Pattern[str]]
+
+#: How many paths without a route are logged in a process, each once: clients choose them.
+UNROUTED_PATHS = 1_000
 
 #: A dollar at the end of a pattern, which no backslash makes a plain one.
 _END = re.compile(r"(?<!\\)(?:\\\\)*\$\Z")
@@ -186,12 +195,14 @@ class Router:
         of_apps = [route for routes in routes_of_apps for route in routes()]
         #: The channels that apps of the engine listen to, beside the routing.
         self.channels_of_apps = set(by_channel(of_apps))
-        self._defaults = [*DEFAULTS, *of_apps]
+        self._defaults = of_apps
+        self._unrouted: set[str] = set()
         self._has_http = False
         self._renew()
 
     def _renew(self) -> None:
-        self._entries = by_channel([*self.root.routing, *self._defaults])
+        defaults = [*map(self._default, DEFAULTS), *self._defaults]
+        self._entries = by_channel([*self.root.routing, *defaults])
         #: Whether the routing names ``http.disconnect``.
         self.hears_ends = REQUEST_DISCONNECT in self.channels
 
@@ -203,6 +214,33 @@ class Router:
         """
         paths = configuration().MIDDLEWARE
         return Chain(paths) if paths else None
+
+    def _default(self, default: Route) -> Route:
+        """Return *default*; if the routing names its channel, it logs paths without a route."""
+        if self.channels.isdisjoint(default.channels):
+            return default
+
+        @functools.wraps(default.consumer)
+        def consumer(message: Message, **kwargs: Any) -> None:
+            self._note_unrouted(message)
+            default.consumer(message, **kwargs)
+
+        return Route(default.channels, consumer)
+
+    def _note_unrouted(self, message: Message) -> None:
+        path, channel = shown(str(message.get("path", "-"))), message.channel_name
+        if path in self._unrouted or len(self._unrouted) >= UNROUTED_PATHS:
+            return
+        self._unrouted.add(path)
+        more = "" if len(self._unrouted) < UNROUTED_PATHS else " No more paths are logged."
+        logger.warning(
+            "No route for %s matches the path %s, so workers %s. This is logged once for a path.%s",
+            channel,
+            path,
+            "accept the socket" if channel == CONNECT else "ignore the message",
+            more,
+            extra=fields("not_routed", channel=channel, path=path),
+        )
 
     @property
     def channels(self) -> set[str]:
@@ -330,12 +368,6 @@ def _compile(name: str, pattern: str | bytes, where: str) -> re.Pattern[str]:
         ) from error
 
 
-def name_of(consumer: Consumer) -> str:
-    """Return the dotted name of a consumer, for logs."""
-    module = getattr(consumer, "__module__", type(consumer).__module__)
-    return f"{module}.{getattr(consumer, '__qualname__', type(consumer).__qualname__)}"
-
-
 def null_consumer(message: Message, **kwargs: Any) -> None:
     """Ignore *message*."""
 
@@ -377,8 +409,14 @@ def _as_text(value: str | bytes) -> str:
 #: Each returns the routes that an app of the engine needs beside ``CHANNEL_ROUTING``.
 routes_of_apps: list[Callable[[], list[Route]]] = []
 
+unheard.routed.append(lambda: get_router().channels_and_defaults)
+
 #: What workers do with the messages of WebSockets that no route matches.
-DEFAULTS = [Route(CONNECT, connect_consumer), Route([RECEIVE, DISCONNECT], null_consumer)]
+DEFAULTS = [
+    Route(CONNECT, connect_consumer),
+    Route(RECEIVE, null_consumer),
+    Route(DISCONNECT, null_consumer),
+]
 
 
 # Lower case, to match urls.py.

@@ -13,10 +13,11 @@ from django.db import OperationalError, connections
 
 from channels_workers.checks.routing import load_router
 from channels_workers.layers.types import REQUEST
+from channels_workers.logs import name_of
 from channels_workers.message import Consumer
 from channels_workers.once.decorator import databases
 from channels_workers.once.rows import has_table
-from channels_workers.routing import Include, Route, name_of
+from channels_workers.routing import Include, Route
 from channels_workers.tables import migrate_command
 from channels_workers.transient import is_retried
 

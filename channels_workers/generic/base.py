@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 from django.db import DEFAULT_DB_ALIAS
 
 from channels_workers.auth import channel_session_user
+from channels_workers.logs import name_of
 from channels_workers.message import Consumer, Message
 from channels_workers.once.decorator import databases, with_once
-from channels_workers.routing import RouteClass, name_of
+from channels_workers.routing import RouteClass
 from channels_workers.sessions import channel_session
 
 __all__ = ["BaseConsumer"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 #: Close codes of our own; the docs explain each to operators and to authors of clients.
-TOO_MANY_FRAMES, FRAME_TOO_LARGE, READS_TOO_SLOWLY, CONNECTION_LOST = 4008, 4009, 4010, 4012
-SERVER_STOPS = 4013
+TOO_MANY_FRAMES, FRAME_TOO_LARGE, READS_TOO_SLOWLY, CONSUMER_FAILED = 4008, 4009, 4010, 4011
+CONNECTION_LOST, SERVER_STOPS = 4012, 4013
 
 #: The server stops (RFC 6455, 7.4.1).
 GOING_AWAY = 1001

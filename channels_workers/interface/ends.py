@@ -6,8 +6,8 @@ import logging
 from typing import Protocol
 
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.interface.replies import shown
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.logs import shown
 
 logger = logging.getLogger(__name__)
 

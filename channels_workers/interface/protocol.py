@@ -28,19 +28,20 @@ from channels_workers.interface.close_codes import (
 from channels_workers.interface.orphans import bound_orphans
 from channels_workers.interface.replies import (
     close_code,
+    close_reason,
     connect_content,
     consumers_path,
     has_frame,
+    has_key,
     is_refusal,
     latest,
     sends_of,
-    shown,
 )
 from channels_workers.interface.types import Event, Scope, accept_event, close_event
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import CONNECT, RECEIVE
 from channels_workers.log_limits import Episodes
-from channels_workers.logs import fields
+from channels_workers.logs import fields, shown
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +51,22 @@ NO_WORKER = (
     "No worker answered the handshake of %s within %s s. Is `manage.py runworker` running, does it "
     "listen to websocket.connect, and does its database answer?"
 )
+NO_WORKER_HERE = (
+    "No worker answered the handshake of %s within %s s. The channel layer is in the memory of "
+    "this process, so no `manage.py runworker` can answer. Use `manage.py runserver`, "
+    "which has workers, or set CHANNEL_LAYERS to channels_workers.layers.redis.RedisChannelLayer"
+)
 NO_ANSWER = (
     "The connect consumer of %s returned without an answer. Let it send "
     '{"accept": True} to message.reply_channel or raise DenyConnection, or set '
     'CHANNEL_WORKERS["CONNECT"] = "accept". Refused after %s s.'
 )
+REFUSED = "Refused the handshake of %s: a worker denied it; the log of the workers says why"
+IGNORED = (
+    "A reply to %s has a value for none of accept, text, bytes and close, so it is ignored. "
+    "Its keys: %s"
+)
+REFUSED_AS = "Refused the handshake of %s: %s"
 NOT_OFFERED = (
     "The connect consumer of %s accepts with the subprotocol %s, and its client offered %s. "
     "Choose one of message['subprotocols'], or none. Refused."
@@ -286,7 +298,11 @@ class WebSocketProtocol:
         if self._state == OPEN:
             sends = latest.sends_of(content)
             close = content.get("close")
-            return sends + self.close(close) if close else sends
+            if close:
+                return sends + self.close(close, close_reason(content))
+            if not sends and not has_key(content):
+                self._log_ignored(content)
+            return sends
         if self._state != CONNECTING:
             return []
         if to_group and self._in_flight is not None:
@@ -324,6 +340,7 @@ class WebSocketProtocol:
 
     def _reply_to_handshake(self, content: Content) -> ClientActions:
         if is_refusal(content):
+            self._log_refusal(content.get("why"))
             return self._refuse()
         actions = sends_of(content)
         if content.get("accept") or has_frame(content):
@@ -331,9 +348,22 @@ class WebSocketProtocol:
             if subprotocol and subprotocol not in self._offered:
                 return self._refuse_subprotocol(subprotocol)
             actions = self._accept(subprotocol) + actions
+        elif not has_key(content):
+            self._log_ignored(content)
         if self._state == OPEN and content.get("close"):
-            actions = actions + self.close(content["close"])
+            actions = actions + self.close(content["close"], close_reason(content))
         return actions
+
+    def _log_ignored(self, content: Content) -> None:
+        keys = shown(", ".join(map(str, content))) or "none"
+        self._log(logging.ERROR, IGNORED, keys, extra=self.fields("bad_reply"))
+
+    def _log_refusal(self, why: Any) -> None:
+        extra = self.fields("socket_refused")
+        if isinstance(why, str):
+            self._log(logging.WARNING, REFUSED_AS, shown(why), extra=extra)
+        else:
+            self._log(logging.WARNING, REFUSED, extra=extra)
 
     def _refuse_subprotocol(self, chosen: Any) -> ClientActions:
         # RFC 6455, 4.1: a client fails the connection for it, and does not say why.
@@ -375,11 +405,16 @@ class WebSocketProtocol:
         self.pending.drop_all_but(0)
         self._drop_in_flight()
 
-    def time_out(self) -> ClientActions:
-        """Refuse a handshake that nobody answered in time."""
+    def time_out(self, is_local: bool = False) -> ClientActions:
+        """Refuse a handshake that nobody answered in time.
+
+        The layer *is_local* if only workers in this process could have answered.
+        """
         if self._state != CONNECTING:
             return []
-        reason = NO_ANSWER if self._order == 0 and self._in_flight is None else NO_WORKER
+        reason = NO_WORKER_HERE if is_local else NO_WORKER
+        if self._order == 0 and self._in_flight is None:
+            reason = NO_ANSWER
         extra = self.fields("handshake_timeout")
         logger.warning(reason, shown(self.path), self.limits.HANDSHAKE_TIMEOUT, extra=extra)
         return self._refuse()

@@ -13,6 +13,7 @@ from channels_workers.interface.actions import ClientActions, SendFrame
 from channels_workers.interface.script_name import path_info
 from channels_workers.interface.types import Scope
 from channels_workers.layers.codec import Content
+from channels_workers.layers.types import REPLY_KEYS
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -20,14 +21,12 @@ logger = logging.getLogger(__name__)
 #: The keys of a frame, and their types.
 FRAME_KEYS = {"text": str, "bytes": bytes}
 
+#: The longest reason of a close frame (bytes; RFC 6455, 5.5).
+LONGEST_REASON = 123
+
 WRONG_FRAME = (
     "A reply must hold text (str) or bytes (bytes), one of them, not %s and %s; it is dropped"
 )
-
-
-def shown(path: str) -> str:
-    """Return *path*, which clients choose freely, so that it fits into one line of a log."""
-    return ascii(path[:200])[1:-1]
 
 
 def consumers_path(scope: Scope) -> str:
@@ -64,6 +63,11 @@ def has_frame(content: Content) -> bool:
     return any(isinstance(content.get(key), kind) for key, kind in FRAME_KEYS.items())
 
 
+def has_key(content: Content) -> bool:
+    """Say whether a reply has a value for any key that a socket knows; None counts as absent."""
+    return any(content.get(key) is not None for key in REPLY_KEYS)
+
+
 def is_refusal(content: Content) -> bool:
     """Say whether a reply refuses a handshake: ``accept`` is False, or it only closes."""
     accepts = content.get("accept") or has_frame(content)
@@ -80,6 +84,21 @@ def close_code(close: Any) -> int:
     shown_code = close if isinstance(close, int) else f"({type(close).__name__})"
     logger.error(text, shown_code, extra=fields("bad_reply"))
     return 1000
+
+
+def close_reason(content: Content) -> str:
+    """Return the reason that *content* closes with, "" if it has none."""
+    reason = content.get("reason")
+    if reason is None or isinstance(reason, str):
+        return fitting_reason(reason or "")
+    text = "The reason of a close must be str, not %s; it is left out"
+    logger.error(text, type(reason).__name__, extra=fields("bad_reply"))
+    return ""
+
+
+def fitting_reason(text: str) -> str:
+    """Return the beginning of *text* that fits into a close frame."""
+    return text.encode("utf-8", "replace")[:LONGEST_REASON].decode("utf-8", "ignore")
 
 
 def sends_of(content: Content) -> ClientActions:

@@ -31,7 +31,7 @@ from channels_workers.interface.ends import tell_end
 from channels_workers.interface.incoming import Intake, gate_for
 from channels_workers.interface.outgoing import Unread, outgoing_for
 from channels_workers.interface.protocol import WebSocketProtocol
-from channels_workers.interface.replies import disconnect_content, shown
+from channels_workers.interface.replies import disconnect_content
 from channels_workers.interface.servers.gate import FRAGMENTS
 from channels_workers.interface.servers.stalls import StallDetector
 from channels_workers.interface.types import Event, Send
@@ -39,6 +39,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import ConnectionSnapshot, PendingMessage, Published
 from channels_workers.log_limits import Episodes
+from channels_workers.logs import shown
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class Socket:
         self._perform(self.protocol.begin(self.reply_channel))
 
     def _time_out(self) -> None:
-        self._perform(self.protocol.time_out())
+        self._perform(self.protocol.time_out(self.layer.local_only))
 
     @property
     def is_open(self) -> bool:

@@ -111,6 +111,10 @@ class LayerAdmin(ABC):
 
     # The state of the layer
 
+    @abstractmethod
+    def listened(self) -> set[str]:
+        """Return the channels that live workers listen to."""
+
     def set_aside(self) -> list[Unreadable]:
         """Return the newest notes of unreadable data, oldest first."""
         return []

@@ -91,6 +91,8 @@ class WorkerLayer(ChannelLayer):
         self._previous_ids: deque[str] = deque(maxlen=PREVIOUS_IDS)
         self._lock = threading.Lock()
         self._ended_channels: deque[str] = deque()
+        #: The channels for which this process has looked whether anything listens to them.
+        self.looked_at: set[str] = set()
         #: Called with the delay (s) when this process has delayed a message; they must not block.
         self.delay_listeners: set[Callable[[float], object]] = set()
         forks.renew_in_child(self)
@@ -269,6 +271,14 @@ class WorkerLayer(ChannelLayer):
     @abstractmethod
     def _register(self, process: str, about: ProcessInfo) -> None:
         """Register *process*."""
+
+    def describe(self, process: str, about: ProcessInfo) -> None:
+        """Publish anew what *process* says about itself, if it is registered."""
+        self._describe(process, about._replace(previous_ids=tuple(self._previous_ids)))
+
+    @abstractmethod
+    def _describe(self, process: str, about: ProcessInfo) -> None:
+        """Publish what *process* says about itself, if it is registered."""
 
     def heartbeat(self, process: str) -> Liveness:
         """Raise the heartbeat counter of *process*.

@@ -125,14 +125,16 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     # Operations outside consumers
 
     @abstractmethod
-    def apply(self, operations: Sequence[Operation]) -> None:
+    def apply(self, operations: Sequence[Operation], quick: bool = False) -> None:
         """Carry out *operations* in one step, now.
 
+        If *quick*, it waits ``SEND_TIMEOUT`` at most, and then raises
+        :class:`~channels_workers.exceptions.LayerUnavailable`.
         Raises :class:`~channels_workers.exceptions.ChannelFull` if nothing was done.
         """
 
     @abstractmethod
-    async def aapply(self, operations: Sequence[Operation]) -> None:
+    async def aapply(self, operations: Sequence[Operation], quick: bool = False) -> None:
         """Do the same as :meth:`apply` from a coroutine."""
 
     # The methods of Channels 4
@@ -142,19 +144,19 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
         Raises :class:`~channels_workers.exceptions.ChannelFull` at the channel's capacity.
         """
-        await self.aapply([self.make_send(channel, message)])
+        await self.aapply([self.make_send(channel, message)], quick=True)
 
     async def group_send(self, group: str, message: Content) -> None:
         """Send *message* to each channel of the group."""
-        await self.aapply([self.make_group_send(group, message)])
+        await self.aapply([self.make_group_send(group, message)], quick=True)
 
     async def group_add(self, group: str, channel: str) -> None:
         """Add *channel* to the group; every later send to the group reaches it."""
-        await self.aapply([self.make_join(group, channel)])
+        await self.aapply([self.make_join(group, channel)], quick=True)
 
     async def group_discard(self, group: str, channel: str) -> None:
         """Remove *channel* from the group."""
-        await self.aapply([self.make_leave(group, channel)])
+        await self.aapply([self.make_leave(group, channel)], quick=True)
 
     async def new_channel(self, prefix: str = "specific") -> str:
         """Return the name of a new channel that this process receives.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from channels_workers.layers.types import ProcessInfo
@@ -31,13 +33,14 @@ class WorkerStatus:
 class ChannelStatus:
     """The messages of an ordinary channel, *waiting* or *in_flight*: held by a worker.
 
-    *oldest* is the age of the oldest of them (s).
+    *oldest* is the age of the oldest of them (s). So many live *workers* listen to the channel.
     """
 
     name: str
     waiting: int
     in_flight: int
     oldest: float | None
+    workers: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Status:
 
     *delayed* counts delayed messages. The next one is due at *next_due* (Unix time, s), None
     without one.
+    *format* is the version of its data.
     *set_aside* counts notes of unreadable data, *unreadable* the keys and fields that this very
     status could not read.
     """
@@ -57,5 +61,11 @@ class Status:
     delayed: int = 0
     next_due: float | None = None
     recovering: bool = False
+    format: int = 0
     set_aside: int = 0
     unreadable: int = 0
+
+
+def count_listeners(workers: Iterable[ProcessInfo]) -> Counter[str]:
+    """Return how many of *workers* listen to each channel."""
+    return Counter(name for about in workers for name in set(about.channels))

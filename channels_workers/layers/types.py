@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from enum import Enum, StrEnum
+from functools import cache
+from importlib import metadata
 from typing import NamedTuple, Protocol
 
 from channels_workers.layers.codec import Content
@@ -31,6 +35,9 @@ LONGEST_DELAY = 365 * 24 * 3600
 DUE_AT_ONCE, FULL_PAUSE = 100, 1.0
 
 _is_id = re.compile(r"[0-9a-f]{16}").fullmatch
+
+#: The keys of which a reply to a socket must have one.
+REPLY_KEYS = frozenset(("accept", "text", "bytes", "close"))
 
 #: The message that refuses an unanswered handshake; an open socket ignores it.
 REFUSAL: Content = {"accept": False}
@@ -213,11 +220,35 @@ class Finished(NamedTuple):
     ends: bool = False
 
 
+@cache
+def versions() -> tuple[str, ...]:
+    """Return the versions of what the engine runs on."""
+    names = ("Django", "channels", "asgiref", "redis")
+    return (
+        f"Python {platform.python_version()}",
+        *(f"{name} {metadata.version(name)}" for name in names),
+    )
+
+
+class Running(NamedTuple):
+    """A message that the thread number *thread* of a worker runs, *since* then (Unix time, s)."""
+
+    thread: int
+    consumer: str
+    since: float
+    channel: str
+    message_id: str
+    connection: str | None = None
+
+
 class ProcessInfo(NamedTuple):
     """What a process publishes about itself: *kind* is ``server`` or ``worker``.
 
     *since* is the Unix time of its start (s). A worker has *threads*, and *channels* that it
     listens to. It may still hold messages under its *previous_ids*.
+
+    *release* is that of this package, *versions* are those below it.
+    A worker has been *running* these messages for more than a second.
     """
 
     kind: str
@@ -227,12 +258,17 @@ class ProcessInfo(NamedTuple):
     threads: int = 0
     channels: tuple[str, ...] = ()
     previous_ids: tuple[str, ...] = ()
+    release: str = ""
+    versions: tuple[str, ...] = ()
+    running: tuple[Running, ...] = ()
 
     @classmethod
     def this(cls, kind: str, threads: int = 0, channels: Sequence[str] = ()) -> ProcessInfo:
         """Return the info of this process."""
         now = round(time.time(), 3)
-        return cls(kind, socket.gethostname(), os.getpid(), now, threads, tuple(channels))
+        place = socket.gethostname(), os.getpid(), now
+        release = sys.modules["channels_workers"].__version__  # the package imports this module
+        return cls(kind, *place, threads, tuple(channels), (), release, versions())
 
 
 class DeadLetter(NamedTuple):

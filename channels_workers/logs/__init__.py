@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 
 def fields(
     event: str,
@@ -21,6 +24,17 @@ def fields(
     """
     known = dict(locals())
     return {name: value for name, value in known.items() if value is not None}
+
+
+def name_of(consumer: Callable[..., Any]) -> str:
+    """Return the dotted name of a consumer, for logs."""
+    module = getattr(consumer, "__module__", type(consumer).__module__)
+    return f"{module}.{getattr(consumer, '__qualname__', type(consumer).__qualname__)}"
+
+
+def shown(text: str) -> str:
+    """Return *text*, such as a path, which clients choose, so that it fits into a line of a log."""
+    return ascii(text[:200])[1:-1]
 
 
 def described(error: BaseException) -> str:

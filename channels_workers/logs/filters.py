@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from channels_workers.interface.replies import shown
-from channels_workers.logs import fields
+from channels_workers.logs import fields, name_of, shown
 from channels_workers.outbox import of_context
 
 __all__ = ["CurrentMessage", "NoSockets"]
@@ -14,8 +13,8 @@ __all__ = ["CurrentMessage", "NoSockets"]
 class CurrentMessage(logging.Filter):
     """Adds to each line that a consumer writes which message and connection it is about.
 
-    The fields are ``channel``, ``connection``, ``message_id`` and ``path``. Put it on a handler: it
-    then sees the lines of all loggers.
+    The fields are ``channel``, ``connection``, ``consumer``, ``message_id`` and ``path``. Put it on
+    a handler: it then sees the lines of all loggers.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -28,6 +27,7 @@ class CurrentMessage(logging.Filter):
             "",
             channel=message.channel_name,
             connection=message.reply_channel.name if message.reply_channel else None,
+            consumer=name_of(outbox.consumer),
             message_id=message.id,
             path=shown(str(message["path"])) if "path" in message else None,
         )

@@ -12,11 +12,11 @@ from asgiref.sync import sync_to_async
 from django.db import DEFAULT_DB_ALIAS, transaction
 
 from channels_workers.exceptions import OnceRefused
+from channels_workers.logs import name_of
 from channels_workers.message import Consumer
 from channels_workers.once.database_thread import close_old, database_thread
 from channels_workers.once.run import Run
 from channels_workers.outbox import running
-from channels_workers.routing import name_of
 
 #: The databases that consumers with @once of this process use, for the system checks.
 databases: set[str] = set()

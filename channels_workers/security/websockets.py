@@ -21,6 +21,7 @@ from django.http.request import validate_host
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import DenyConnection
+from channels_workers.logs import shown
 from channels_workers.message import Message
 
 __all__ = [
@@ -37,6 +38,9 @@ Consumer = Callable[..., Any]
 
 #: Longer origins are refused unread; a name in DNS has up to 253 characters.
 LONGEST_ORIGIN = 300
+
+#: How much of an Origin stands in the log.
+SHOWN = 100
 
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://"
@@ -57,8 +61,12 @@ class Origin(NamedTuple):
 class BaseOriginValidator:
     """Runs the consumer *func* if :meth:`validate_origin` returns true, else refuses the socket.
 
-    A missing, empty or non-ASCII Origin is refused in any case, and so is a second one.
+    A missing, empty or non-ASCII Origin is refused in any case, and so is a second one. The log has
+    the reason.
     """
+
+    #: What the Origin is compared with, for the log.
+    allowed = "what it allows"
 
     def __init__(self, func: Consumer) -> None:
         functools.update_wrapper(self, func)
@@ -66,8 +74,9 @@ class BaseOriginValidator:
 
     def __call__(self, message: Message, *args: Any, **kwargs: Any) -> Any:
         """Run the consumer, or raise :class:`~channels_workers.exceptions.DenyConnection`."""
-        if not self.validate_origin(message, self.get_origin(message)):
-            raise DenyConnection
+        origin = self.get_origin(message)
+        if not self.validate_origin(message, origin):
+            raise DenyConnection(f"its Origin {shown(origin)[:SHOWN]} is not in {self.allowed}")
         return self.func(message, *args, **kwargs)
 
     def get_header(self, message: Message, name: bytes) -> list[bytes]:
@@ -88,8 +97,12 @@ class BaseOriginValidator:
         """
         try:
             return _only(message, b"origin").decode("ascii")
-        except (KeyError, UnicodeDecodeError):
-            raise DenyConnection from None
+        except KeyError:
+            several = len(_named(message, b"origin")) > 1
+            headers = "several Origin headers" if several else "no Origin header"
+            raise DenyConnection(f"it has {headers}") from None
+        except UnicodeDecodeError:
+            raise DenyConnection("its Origin is not ASCII") from None
 
     def validate_origin(self, message: Message, origin: str) -> bool:
         """Return whether *origin* may open this socket; subclasses must override it.
@@ -106,6 +119,8 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
     hosts too. Of such hosts a page may open sockets to its own host only.
     """
 
+    allowed = "ALLOWED_HOSTS"
+
     def validate_origin(self, message: Message, origin: str) -> bool:
         """Return whether the host of *origin* is allowed."""
         return _is_of_allowed_host(message, origin)
@@ -118,6 +133,8 @@ class AllowedOriginsOnlyOriginValidator(BaseOriginValidator):
     a host as in ``ALLOWED_HOSTS`` (``.example.com`` includes subdomains), or ``*``. Anything else
     is a ``ValueError``.
     """
+
+    allowed = "the list of its consumer"
 
     def __init__(self, func: Consumer, allowed_origins: Iterable[str]) -> None:
         super().__init__(func)
@@ -135,6 +152,13 @@ class ConfiguredOriginsOnlyOriginValidator(BaseOriginValidator):
 
     If that is ``*``, a page may open sockets to its own host and port only.
     """
+
+    @property
+    def allowed(self) -> str:  # type: ignore[override]
+        """What the Origin is compared with, for the log."""
+        if configuration().ALLOWED_ORIGINS:
+            return 'CHANNEL_WORKERS["ALLOWED_ORIGINS"]'
+        return "its Host header" if "*" in settings.ALLOWED_HOSTS else "ALLOWED_HOSTS"
 
     def validate_origin(self, message: Message, origin: str) -> bool:
         """Say whether *origin* is in the list."""
@@ -225,10 +249,14 @@ def _own_host(message: Message) -> str:
         return ""
 
 
+def _named(message: Message, name: bytes) -> list[Sequence[Any]]:
+    headers = message.content.get("headers", ())
+    return [header for header in headers if header and header[0] == name]
+
+
 def _only(message: Message, name: bytes) -> bytes:
     """Return the value of the header *name*; KeyError if there is none, or several."""
-    headers = message.content.get("headers", ())
-    found = [header for header in headers if header and header[0] == name]
+    found = _named(message, name)
     if len(found) != 1 or len(found[0]) < 2:
         raise KeyError(f'Not one header named "{name.decode()}"')
     return bytes(found[0][1])

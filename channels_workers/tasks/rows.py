@@ -83,7 +83,7 @@ def send_now(row: StoredTask) -> None:
     """Do the same at once, also in a consumer: its transaction has been committed already."""
     layer = get_channel_layer()
     sent = [operation_of(row, layer)]
-    layer.apply(sent)
+    layer.apply(sent, quick=True)
     layer.announce_delayed(sent)
 
 

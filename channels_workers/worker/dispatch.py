@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Coroutine, Iterator, Sequence
 from contextvars import copy_context
-from inspect import iscoroutine
+from inspect import isasyncgen, iscoroutine, isgenerator
 from typing import Any, NamedTuple
 
 from django.conf import settings
 
+from channels_workers.conf import configuration
 from channels_workers.exceptions import (
     AcceptConnection,
     ChannelSocketException,
@@ -18,11 +19,13 @@ from channels_workers.exceptions import (
 )
 from channels_workers.handler import error_content
 from channels_workers.http.responses import is_last_part
-from channels_workers.interface.replies import is_answer, shown
+from channels_workers.interface.close_codes import CONSUMER_FAILED
+from channels_workers.interface.replies import fitting_reason, is_answer
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import (
     CONNECT,
+    RECEIVE,
     REQUEST,
     Delivery,
     Operation,
@@ -31,14 +34,16 @@ from channels_workers.layers.types import (
     Session,
     kind_of,
 )
-from channels_workers.logs import fields
+from channels_workers.log_limits import flood
+from channels_workers.logs import described, fields, name_of, shown
 from channels_workers.message import Consumer, Message
 from channels_workers.middleware import RunCoroutine
 from channels_workers.outbox import Outbox, Rest, never_ended
-from channels_workers.routing import Match, Router, name_of
+from channels_workers.routing import Match, Router
 from channels_workers.session_stores import ChannelSession
 from channels_workers.signals import consumer_finished, consumer_started
 from channels_workers.transient import is_put_off, is_retried
+from channels_workers.worker.event_loop import ConsumerTimedOut
 from channels_workers.worker.isolation import (
     close_unusable_connections,
     end_transactions,
@@ -50,6 +55,15 @@ from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import is_answered, refusal
 
 logger = logging.getLogger(__name__)
+
+#: Clients can cause its lines without end.
+refusals = logging.getLogger(f"{__name__}.refusals")
+refusals.addFilter(flood)
+
+GENERATOR = (
+    "The consumer is a generator: a call makes a generator object, and runs none of its code. Send "
+    "in the function instead of `yield`"
+)
 
 
 class Outcome(NamedTuple):
@@ -144,7 +158,7 @@ def _run(
         )
         return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
     outbox = Outbox(layer, delivery, rest)
-    outbox.message = message
+    outbox.message, outbox.consumer = message, match.consumer
     run = match.consumer
     if router.middleware is not None:
         run = router.middleware.around(run, name_of(run), run_coroutine)
@@ -165,8 +179,8 @@ def _consume(
                 sender=dispatch, environ={}, message=message, consumer=match.consumer
             )
             result = run(message, **match.kwargs)
-            if iscoroutine(result):
-                result = run_coroutine(result)
+            if result is not None:
+                result = _completed(result, run_coroutine)
         except BaseException as raised:  # noqa: BLE001  (sys.exit() harms one message only)
             error = _answer(raised, message, match)
         finally:
@@ -180,11 +194,19 @@ def _consume(
         _log_failure(error, message, match)
     session = getattr(message, "channel_session", None)
     if isinstance(session, ChannelSession) and session.modified:
-        saved, refused = _encoded(session, message, match)
-        error = error or refused
+        saved, unsaved = _encoded(session, message, match)
+        error = error or unsaved
     if error is not None:
-        outbox.operations += _refusal(message, outbox.operations, error)
+        refused = _refusal(message, outbox.operations, error)
+        outbox.operations += refused or _closing(message, error)
     return Outcome(outbox.operations, saved, result, error, is_final=is_final, waited=outbox.waited)
+
+
+def _completed(result: Any, run_coroutine: RunCoroutine) -> Any:
+    """Return what a consumer returns in the end; TypeError if it would never run."""
+    if isgenerator(result) or isasyncgen(result):
+        raise TypeError(GENERATOR)
+    return run_coroutine(result) if iscoroutine(result) else result
 
 
 def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Outcome:
@@ -220,7 +242,21 @@ def _refusal(
             return [layer.make_send(channel.name, error_content(message, error))]
         except Exception as shown:  # noqa: BLE001  (the page is for people; the error is logged)
             logger.debug("No page can show %r: %r", error, shown)
-    return refusal(channel.name, name, layer)
+    return refusal(channel.name, name, layer, f"its consumer raised {type(error).__name__}")
+
+
+def _closing(message: Message, error: BaseException) -> list[Operation]:
+    """Return the close of the socket of *message* after *error*, if ``CLOSE_ON_ERROR`` is set.
+
+    Under ``DEBUG`` the client gets the error as the reason.
+    """
+    is_open = message.channel_name in (CONNECT, RECEIVE) and not isinstance(error, DenyConnection)
+    if message.reply_channel is None or not is_open or not configuration().CLOSE_ON_ERROR:
+        return []
+    content: Content = {"close": CONSUMER_FAILED}
+    if settings.DEBUG:
+        content["reason"] = fitting_reason(described(error))
+    return [message.channel_layer.make_send(message.reply_channel.name, content)]
 
 
 def _replies(message: Message, operations: Sequence[Operation]) -> Iterator[Content]:
@@ -287,10 +323,11 @@ def _answer_handshake(
     if isinstance(raised, AcceptConnection):
         message.reply_channel.send({"accept": True})
         return None
-    logger.info(
-        "%s refuses the socket %s",
+    refusals.warning(
+        "%s refuses the socket %s: %s",
         name_of(match.consumer),
         shown(str(message.get("path", "-"))),
+        shown(str(raised)) or "it raised DenyConnection, without a reason",
         extra=_consumer_fields("socket_refused", message, match),
     )
     message.reply_channel.send({"close": True})
@@ -298,6 +335,7 @@ def _answer_handshake(
 
 
 def _log_failure(error: BaseException, message: Message, match: Match) -> None:
+    event = "consumer_timed_out" if isinstance(error, ConsumerTimedOut) else "consumer_failed"
     logger.error(
         "Consumer %s failed on %s, path %s, message %s",
         name_of(match.consumer),
@@ -305,7 +343,7 @@ def _log_failure(error: BaseException, message: Message, match: Match) -> None:
         shown(str(message.get("path", "-"))),
         message.id,
         exc_info=error,
-        extra=_consumer_fields("consumer_failed", message, match),
+        extra=_consumer_fields(event, message, match),
     )
 
 

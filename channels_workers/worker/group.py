@@ -42,6 +42,7 @@ from channels_workers.worker.reaper import Reaper
 from channels_workers.worker.relief import Relief
 from channels_workers.worker.retry_queue import RetryQueue
 from channels_workers.worker.thread import Callback, Job, Worker
+from channels_workers.worker.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,9 @@ class WorkerGroup:
             for number in range(n_threads)
         ]
         batches = [worker.batch for worker in self.workers]
-        self._heartbeat = Heartbeat(layer, identity, in_flight, self.channels, stopping)
+        self.watch = Watch(self.workers, self.loop, self.router, ended)
+        running = self.watch.running
+        self._heartbeat = Heartbeat(layer, identity, in_flight, self.channels, stopping, running)
         self.relief = Relief(layer, in_flight, batches, ended)
         self._reaper = Reaper(layer.admin, lambda: self.process)
         self._delays = Delays(layer)
@@ -120,6 +123,7 @@ class WorkerGroup:
         self._relays.start()
         for worker in self.workers:
             worker.thread.start()
+        self.watch.start()
 
     def run(self) -> None:
         """Start, and return when :meth:`stop` was called and all is done."""
@@ -189,7 +193,7 @@ class WorkerGroup:
         """Log which threads still run: other workers get their messages when the process ends."""
         retries = self.in_flight.retry_queue.thread
         duties = [leaving, self._heartbeat.thread, self.relief.thread, self._reaper.thread]
-        duties += [self._delays.thread, *self._relays.threads]
+        duties += [self._delays.thread, *self._relays.threads, self.watch.thread]
         duties += [retries] if late else [retries, self.loop.thread]
         names = [worker.thread.name for worker in late if worker.thread.is_alive()]
         names += [duty.name for duty in duties if not duty.ends_by(deadline)]

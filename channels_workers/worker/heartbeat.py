@@ -6,12 +6,12 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from channels_workers.backoff import Backoff
 from channels_workers.concurrency.threads import Duty
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.types import Delivery, Liveness, ProcessInfo
+from channels_workers.layers.types import Delivery, Liveness, ProcessInfo, Running
 from channels_workers.logs import fields
 from channels_workers.worker.identity import Identity
 from channels_workers.worker.in_flight import InFlight
@@ -30,7 +30,8 @@ REASONS = {
 class Heartbeat:
     """The thread that keeps the name of *identity* known.
 
-    It also finishes uncommitted deliveries, and finds those that the layer handed out unseen.
+    It also publishes what is *running* for long, finishes uncommitted deliveries, and finds those
+    that the layer handed out unseen.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Heartbeat:
         in_flight: InFlight,
         channels: Sequence[str],
         stopping: threading.Event,
+        running: Callable[[], tuple[Running, ...]] = tuple,
     ) -> None:
         self._layer = layer
         self._identity = identity
@@ -48,6 +50,8 @@ class Heartbeat:
         self._stopping = stopping
         self._unknown: list[Delivery] = []
         self._search_at = time.monotonic() + SEARCH_INTERVAL
+        self._running = running
+        self._about = ProcessInfo.this("worker")
         self._is_registered = False
         self._ended = threading.Event()
         self.thread = Duty("heartbeat", self._run)
@@ -87,14 +91,23 @@ class Heartbeat:
             self._is_registered = True
         self._identity.note_heartbeat(sent)
         self._identity.known.set()
+        self._describe()
         self._in_flight.finish_uncommitted(self._layer)
         if time.monotonic() > self._search_at:
             self._search_at = time.monotonic() + SEARCH_INTERVAL
             self._search()
 
     def _register(self) -> None:
-        info = ProcessInfo.this("worker", len(self._in_flight.slots), self._channels)
-        self._layer.register(self._identity.process, info)
+        self._about = ProcessInfo.this("worker", len(self._in_flight.slots), self._channels)
+        self._layer.register(self._identity.process, self._about)
+
+    def _describe(self) -> None:
+        """Publish what runs for long, if that has changed."""
+        running = self._running()
+        if running != self._about.running:
+            about = self._about._replace(running=running)
+            self._layer.describe(self._identity.process, about)
+            self._about = about
 
     def _change_name(self, liveness: Liveness) -> None:
         self._hold_up_pulls()

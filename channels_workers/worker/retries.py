@@ -81,15 +81,18 @@ def is_answered(channel: str) -> bool:
     return channel in (CONNECT, REQUEST)
 
 
-def refusal(reply_channel: str | None, channel: str, layer: WorkerLayer) -> list[Operation]:
+def refusal(
+    reply_channel: str | None, channel: str, layer: WorkerLayer, why: str = ""
+) -> list[Operation]:
     """Return the refusal of a handshake or a request from *channel*.
 
     A socket that is open ignores it. It is empty for other messages, and for those without a
-    connection.
+    connection. *why* is for the log of the server, and not for the client.
     """
     if not is_answered(channel) or not reply_channel:
         return []
-    return [layer.make_send(reply_channel, SERVER_ERROR if channel == REQUEST else REFUSAL)]
+    refused = {**REFUSAL, "why": why} if why else REFUSAL
+    return [layer.make_send(reply_channel, SERVER_ERROR if channel == REQUEST else refused)]
 
 
 class Failures:

@@ -17,8 +17,9 @@ from channels_workers.conf import (
 )
 
 PATHS = ["HEALTH_PATH", "READY_PATH"]
+SWITCHES = ["CLOSE_ON_ERROR"]
 OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", "MIDDLEWARE", "RELAY", "RETRY_ON"]
-OTHERS += [*PATHS, *MAY_BE_ZERO]
+OTHERS += [*PATHS, *MAY_BE_ZERO, *SWITCHES]
 NUMBERS = [field.name for field in fields(Configuration) if field.name not in OTHERS]
 
 
@@ -209,6 +210,17 @@ def test_paths_begin_with_a_slash(name: str, settings: Settings) -> None:
     for value in ("up", None, 1, True, b"/up"):
         settings.CHANNEL_WORKERS = {name: value}
         with pytest.raises(ImproperlyConfigured, match="must be a path that begins with a slash"):
+            configuration()
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_switches_are_true_or_false(name: str, settings: Settings) -> None:
+    assert getattr(Configuration(), name) is False
+    settings.CHANNEL_WORKERS = {name: True}
+    assert getattr(configuration(), name) is True
+    for value in (1, 0, "True", None):
+        settings.CHANNEL_WORKERS = {name: value}
+        with pytest.raises(ImproperlyConfigured, match="must be True or False, not "):
             configuration()
 
 

@@ -22,6 +22,7 @@ ROWS = [
     ["asgi", "interface.application", "places", "test"],
     ["worker"],
     ["worker.group"],
+    ["worker.watch"],
     ["worker.heartbeat", "worker.relief", "worker.thread"],
     ["worker.batch"],
     ["worker.in_flight"],
@@ -41,7 +42,7 @@ ROWS = [
     ["message"],
     ["channel", "delay"],
     ["relay"],
-    ["outbox", "registry"],
+    ["outbox", "registry", "unheard"],
     ["effects"],
     ["layers.memory", "layers.redis"],
     ["layers", "layers.base"],
@@ -58,7 +59,10 @@ ROWS = [
 #: Django registers system checks when the apps are ready.
 INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}")
-    for name in ("apps", "configuration", "deployment", "once", "relay", "routing")
+    for name in (
+        *("apps", "configuration", "consumers", "deployment", "once", "relay", "routes"),
+        "routing",
+    )
 }
 #: Models are loaded after the packages of apps.
 INSIDE_FUNCTIONS |= {

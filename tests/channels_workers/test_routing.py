@@ -1,3 +1,5 @@
+import inspect
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from channels_workers import routing as routing_module
 from channels_workers.handler import ViewConsumer
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.logs import name_of
 from channels_workers.message import Message
 from channels_workers.routing import (
     Include,
@@ -18,7 +22,6 @@ from channels_workers.routing import (
     connect_consumer,
     get_router,
     include,
-    name_of,
     null_consumer,
     route,
 )
@@ -394,7 +397,54 @@ def test_unrouted_frames_and_disconnects_are_ignored(channel: str) -> None:
 def test_a_socket_that_no_filter_matches_is_unrouted() -> None:
     routing = [route("websocket.connect", first, path=r"^/chat/")]
     assert default_of(routing, "websocket.connect", path="/chat/") is first
-    assert default_of(routing, "websocket.connect", path="/else/") is connect_consumer
+    found = default_of(routing, "websocket.connect", path="/else/")
+    assert found is not None
+    assert inspect.unwrap(found) is connect_consumer
+
+
+def unrouted(router: Router, channel: str, path: str) -> None:
+    message = message_on(channel, path=path)
+    match = router.match_or_default(message)
+    assert match is not None
+    assert match.consumer(message, **match.kwargs) is None
+
+
+def test_a_path_without_a_route_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    channels = ["websocket.connect", "websocket.receive", "websocket.disconnect"]
+    router = Router([route(channels, first, path="^/chat/")])
+    for channel in channels:
+        unrouted(router, channel, "/else/")
+    unrouted(router, "websocket.receive", "/\n")
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+    assert caplog.messages == [
+        "No route for websocket.connect matches the path /else/, so workers accept the socket. "
+        "This is logged once for a path.",
+        r"No route for websocket.receive matches the path /\n, so workers ignore the message. "
+        "This is logged once for a path.",
+    ]
+    assert vars(caplog.records[0])["event"] == "not_routed"
+    assert vars(caplog.records[0])["path"] == "/else/"
+
+
+def test_only_channels_of_the_routing_are_missed(caplog: pytest.LogCaptureFixture) -> None:
+    router = Router([route("websocket.receive", first, path="^/chat/")])
+    unrouted(router, "websocket.connect", "/else/")
+    unrouted(router, "websocket.disconnect", "/else/")
+    router.add_route(route("websocket.disconnect", first, path="^/chat/"))
+    assert not caplog.records
+    unrouted(router, "websocket.disconnect", "/else/")
+    assert len(caplog.records) == 1
+
+
+def test_clients_cannot_fill_the_log_with_paths(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing_module, "UNROUTED_PATHS", 3)
+    router = Router([route("websocket.receive", first, path="^/chat/")])
+    for number in range(5):
+        unrouted(router, "websocket.receive", f"/{number}/")
+    assert len(caplog.records) == 3
+    assert caplog.messages[-1].endswith("No more paths are logged.")
 
 
 def test_another_channel_without_a_route_has_no_consumer() -> None:

@@ -46,9 +46,9 @@ def test_channelstatus(layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPa
         servers=[ServerStatus(SERVER, ProcessInfo("server", "vm", 30942, moment(45)), 3, 2, 0)],
         workers=[WorkerStatus(WORKER, ProcessInfo("worker", "vm", 30981, moment(48), 4), 2)],
         channels=[
-            ChannelStatus("websocket.connect", 0, 0, None),
-            ChannelStatus("websocket.disconnect", 0, 0, None),
-            ChannelStatus(RECEIVE, 0, 2, 2.7),
+            ChannelStatus("websocket.connect", 0, 0, None, 1),
+            ChannelStatus("websocket.disconnect", 0, 0, None, 1),
+            ChannelStatus(RECEIVE, 0, 2, 2.7, 1),
         ],
         dead_letters=1,
     )

@@ -107,10 +107,17 @@ def test_close_codes() -> None:
 
 
 def test_system_checks() -> None:
-    files = [
-        ROOT / "channels_workers" / "checks" / f"{name}.py"
-        for name in ("apps", "configuration", "deployment", "once", "relay", "routing")
+    names = [
+        "apps",
+        "configuration",
+        "consumers",
+        "deployment",
+        "once",
+        "relay",
+        "routes",
+        "routing",
     ]
+    files = [ROOT / "channels_workers" / "checks" / f"{name}.py" for name in names]
     files.append(ROOT / "channels_workers" / "tasks" / "backend.py")
     source = "".join(file.read_text() for file in files)
     ids = re.findall(r'"(channels_workers\.[EWC]\d+)"', source)

@@ -25,11 +25,12 @@ from channels_workers.interface.http.actions import (
 from channels_workers.interface.http.bodies import Body
 from channels_workers.interface.http.request_protocol import RequestProtocol
 from channels_workers.interface.http.responses import Answer
-from channels_workers.interface.replies import disconnect_content, shown
+from channels_workers.interface.replies import disconnect_content
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import ConnectionSnapshot, PendingMessage, Published
 from channels_workers.log_limits import Episodes
+from channels_workers.logs import shown
 
 logger = logging.getLogger(__name__)
 

@@ -20,12 +20,12 @@ from channels_workers.interface.http.actions import (
 )
 from channels_workers.interface.http.replies import SAFE_METHODS, BadReply, request_content
 from channels_workers.interface.http.response_protocol import Broken, ResponseProtocol, body_event
-from channels_workers.interface.replies import consumers_path, shown
+from channels_workers.interface.replies import consumers_path
 from channels_workers.interface.types import Scope
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import REQUEST, ReplyKind
 from channels_workers.log_limits import Episodes
-from channels_workers.logs import fields
+from channels_workers.logs import fields, shown
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,17 @@ from collections.abc import Sequence
 
 from channels_workers.conf import configuration
 from channels_workers.layers.admin import LayerAdmin
+from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.memory import delays
 from channels_workers.layers.memory.plan import dead_letter
 from channels_workers.layers.memory.store import Store, process_of
-from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
+from channels_workers.layers.status import (
+    ChannelStatus,
+    ServerStatus,
+    Status,
+    WorkerStatus,
+    count_listeners,
+)
 from channels_workers.layers.types import (
     DUE_AT_ONCE,
     RUNS_ONCE,
@@ -145,10 +152,16 @@ class MemoryAdmin(LayerAdmin):
 
     # The state of the layer
 
+    def listened(self) -> set[str]:
+        """Return the channels that live workers listen to."""
+        with self.store.changed:
+            return {name for _, info in self.store.of_kind("worker") for name in info.channels}
+
     def status(self) -> Status:
         """Return the processes, channels and counts of the layer, without ages of messages."""
         store = self.store
         with store.changed:
+            listeners = count_listeners(info for _, info in store.of_kind("worker"))
             return Status(
                 servers=[
                     ServerStatus(
@@ -165,10 +178,13 @@ class MemoryAdmin(LayerAdmin):
                     for name, info in store.of_kind("worker")
                 ],
                 channels=[
-                    ChannelStatus(name, len(stream.waiting), len(stream.pending), None)
+                    ChannelStatus(
+                        name, len(stream.waiting), len(stream.pending), None, listeners[name]
+                    )
                     for name, stream in sorted(store.streams.items())
                 ],
                 dead_letters=len(store.dead_letters),
+                format=FORMAT_VERSION,
                 delayed=len(store.delayed),
                 next_due=min((later.due for later in store.delayed.values()), default=None),
             )

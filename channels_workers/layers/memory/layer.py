@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, ClassVar
+
+from django.core import mail
 
 from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.base import WorkerLayer
@@ -32,6 +35,15 @@ from channels_workers.layers.types import (
     is_from_server,
     new_id,
 )
+from channels_workers.logs import fields
+
+logger = logging.getLogger(__name__)
+
+UNHEARD = (
+    "This process sends, and nobody gets it: the channel layer is in the memory of each process, "
+    "and no server or worker runs in this one. Set CHANNEL_LAYERS to "
+    "channels_workers.layers.redis.RedisChannelLayer in all processes. This is logged once"
+)
 
 
 class InMemoryChannelLayer(WorkerLayer):
@@ -48,6 +60,7 @@ class InMemoryChannelLayer(WorkerLayer):
         self.admin = MemoryAdmin(self.store, self.refusals)
         self.relays = MemoryRelays(self.store, self.get_capacity)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_unheard_logged = False
         self._is_cut_off = False  # in a forked child: the receivers are in its parent
 
     def begin_in_child(self) -> None:
@@ -167,6 +180,11 @@ class InMemoryChannelLayer(WorkerLayer):
 
     # The worker side
 
+    def _describe(self, process: str, about: ProcessInfo) -> None:
+        with self.store.changed:
+            if process in self.store.counters:
+                self.store.process_info[process] = about
+
     def _register(self, process: str, about: ProcessInfo) -> None:
         with self.store.changed:
             self._is_cut_off = False
@@ -265,7 +283,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     # Everywhere
 
-    def apply(self, operations: Sequence[Operation]) -> None:
+    def apply(self, operations: Sequence[Operation], quick: bool = False) -> None:
         """Carry out *operations* now."""
         if self._is_cut_off:
             raise LayerUnfit(
@@ -274,14 +292,26 @@ class InMemoryChannelLayer(WorkerLayer):
                 "channels_workers.layers.redis.RedisChannelLayer."
             )
         with self.store.changed:
+            if not self._is_unheard_logged and self._is_unheard(operations):
+                self._is_unheard_logged = True
+                logger.warning(UNHEARD, extra=fields("not_heard"))
             self._carry_out(operations, new_id())
+
+    def _is_unheard(self, operations: Sequence[Operation]) -> bool:
+        """Say whether one of *operations* sends, and this process, which is no test, has no ears.
+
+        Django's test runners collect mail.
+        """
+        store = self.store
+        has_ears = store.counters or store.stream_listeners or hasattr(mail, "outbox")
+        return not has_ears and any(not isinstance(each, Join | Leave) for each in operations)
 
     def _carry_out(self, operations: Sequence[Operation], parent: str) -> None:
         plan = Plan(self.store, self.get_capacity)
         plan.add_all(operations, parent)
         plan.write()
 
-    async def aapply(self, operations: Sequence[Operation]) -> None:
+    async def aapply(self, operations: Sequence[Operation], quick: bool = False) -> None:
         """Carry out *operations* now."""
         self.apply(operations)
 

@@ -10,11 +10,12 @@ from typing import Any
 from channels_workers.conf import configuration
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.aside import Aside
+from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.redis import wire
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
-from channels_workers.layers.redis.status import read_status
+from channels_workers.layers.redis.status import read_about, read_status
 from channels_workers.layers.status import Status
 from channels_workers.layers.types import (
     DUE_AT_ONCE,
@@ -138,6 +139,14 @@ class RedisAdmin(LayerAdmin):
 
     # The state of the layer
 
+    def listened(self) -> set[str]:
+        """Return the channels that live workers listen to."""
+        known: dict[bytes, bytes] = self._read("HGETALL", "process_info", "hash")
+        alive: dict[bytes, bytes] = self._read("HGETALL", "processes", "hash")
+        found = (read_about(known[process]) for process in known.keys() & alive.keys())
+        workers = (about for about in found if about is not None and about.kind == "worker")
+        return {channel for about in workers for channel in about.channels}
+
     def set_aside(self) -> list[Unreadable]:
         """Return the newest notes of unreadable data."""
         reply = self.client.read("XRANGE", "aside", "stream", "-", "+")
@@ -149,4 +158,4 @@ class RedisAdmin(LayerAdmin):
         next_due = next((each.due for each in wire.read_delayed(delayed)), None)
         with self.client.explained():
             status = read_status(self.client.redis, self.client.prefix)
-        return replace(status, delayed=delayed[0], next_due=next_due)
+        return replace(status, delayed=delayed[0], next_due=next_due, format=FORMAT_VERSION)

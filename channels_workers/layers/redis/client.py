@@ -11,6 +11,7 @@ from typing import Any, cast
 import redis
 import redis.exceptions
 
+from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerRefused, LayerUnfit
 from channels_workers.layers.aside import printable
 from channels_workers.layers.base import FORMAT_VERSION
@@ -76,6 +77,15 @@ class Client:
         self.redis = redis.Redis(connection_pool=self.pool)
         for command in ("XRANGE", "XREADGROUP"):
             self.redis.set_response_callback(command, wire.as_it_is)
+        self._quick: redis.Redis | None = None
+
+    @property
+    def quick(self) -> redis.Redis:
+        """The client for sends outside consumers, which wait ``SEND_TIMEOUT`` at most."""
+        if self._quick is None:
+            pool = blocking_pool(self.host, configuration().SEND_TIMEOUT)
+            self._quick = redis.Redis(connection_pool=pool)
+        return self._quick
 
     def __str__(self) -> str:
         return options.describe(self.host)
@@ -84,15 +94,19 @@ class Client:
         """Return the key *name* with the prefix before it."""
         return f"{self.prefix}{name}"
 
-    def call(self, request: Request) -> Any:
-        """Run a script; send it again only if Redis did not know it."""
+    def call(self, request: Request, quick: bool = False) -> Any:
+        """Run a script; send it again only if Redis did not know it.
+
+        A *quick* call fails after ``SEND_TIMEOUT``.
+        """
+        client = self.quick if quick else self.redis
         command = request.command(self.prefix)
         with self.explained():
             try:
-                return self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
+                return client.execute_command(*command)  # type: ignore[no-untyped-call]
             except redis.exceptions.NoScriptError:
                 self.load_scripts(request.script)
-                return self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
+                return client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     def read(self, command: str, name: str, kind: str, *arguments: str) -> Any:
         """Return the reply to *command* on the key *name*; set the key aside if it is no *kind*."""
@@ -211,6 +225,8 @@ class Client:
     def disconnect(self) -> None:
         """Close the connections; the next request opens new ones."""
         self.pool.disconnect()
+        if self._quick is not None:
+            self._quick.connection_pool.disconnect()
 
 
 def _is_kept(kind: bytes, name: bytes, living: Collection[bytes]) -> bool:

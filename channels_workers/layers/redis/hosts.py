@@ -147,9 +147,15 @@ def _options(host: Host) -> Host:
     return options
 
 
-def blocking_pool(host: Host) -> redis.ConnectionPool:
-    """Return a pool for threads; its connections repeat no command."""
+def blocking_pool(host: Host, limit: float | None = None) -> redis.ConnectionPool:
+    """Return a pool for threads; its connections repeat no command.
+
+    They wait *limit* seconds at most, for the connection and for each reply.
+    """
     options = {**_options(host), "retry": Retry(NoBackoff(), 0)}
+    if limit is not None:
+        for name in ("socket_timeout", "socket_connect_timeout"):
+            options[name] = min(limit, options[name] or limit)
     if "address" in options:
         return redis.ConnectionPool.from_url(options.pop("address"), **options)
     if "master_name" not in options:

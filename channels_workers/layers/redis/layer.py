@@ -219,6 +219,9 @@ class RedisChannelLayer(WorkerLayer):
     def _register(self, process: str, about: ProcessInfo) -> None:
         self._registrations.register(process, about)
 
+    def _describe(self, process: str, about: ProcessInfo) -> None:
+        self._registrations.describe(process, about)
+
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless Redis answers, is new enough and no cluster."""
         self.client.check_server()
@@ -304,21 +307,23 @@ class RedisChannelLayer(WorkerLayer):
 
     # Everywhere
 
-    def apply(self, operations: Sequence[Operation]) -> None:
+    def apply(self, operations: Sequence[Operation], quick: bool = False) -> None:
         """Carry out *operations* now.
 
         After :class:`LayerUnavailable` it is unknown whether they were: nothing is repeated.
         """
-        reply = self.streams.call(self._send_request(operations)).decode()
+        reply = self.streams.call(self._send_request(operations), quick).decode()
         wire.read_full(reply, self.get_capacity)
 
-    async def aapply(self, operations: Sequence[Operation]) -> None:
+    async def aapply(self, operations: Sequence[Operation], quick: bool = False) -> None:
         """Carry out *operations* now."""
         if self._server_session is None or not self._server_session.is_here():
-            await asyncio.to_thread(self.apply, operations)
+            await asyncio.to_thread(self.apply, operations, quick)
             return
+        limit = configuration().SEND_TIMEOUT if quick else None
         with self.client.explained():
-            reply = await self._server_session.call(self._send_request(operations))
+            async with asyncio.timeout(limit):
+                reply = await self._server_session.call(self._send_request(operations))
         wire.read_full(reply.decode(), self.get_capacity)
 
     def _send_request(self, operations: Sequence[Operation]) -> Request:

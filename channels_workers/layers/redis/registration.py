@@ -98,6 +98,13 @@ class Registrations:
         self._by_process[process] = Registration(process, epoch, text)
         return self._by_process[process]
 
+    def describe(self, process: str, about: ProcessInfo) -> None:
+        """Publish anew what *process* says about itself."""
+        registration = self._by_process.get(process)
+        if registration is not None:
+            registration.about = json.dumps(about._asdict())
+            self.client.call(Request("describe", [process, registration.about]))
+
     def heartbeat(self, process: str) -> Liveness:
         """Raise the counter of *process*; end a recovery whose time is over."""
         registration = self._by_process.get(process)

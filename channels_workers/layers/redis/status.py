@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import redis
 
 from channels_workers.layers.aside import printable
 from channels_workers.layers.redis.wire import GROUP
-from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
+from channels_workers.layers.status import (
+    ChannelStatus,
+    ServerStatus,
+    Status,
+    WorkerStatus,
+    count_listeners,
+)
 from channels_workers.layers.types import (
     ProcessInfo,
+    Running,
 )
 
 #: The types of the fields that a process publishes about itself.
@@ -25,6 +33,9 @@ ABOUT: dict[str, Any] = {
     "threads": int,
 }
 
+#: The fields that are lists of texts.
+LISTS = ("channels", "previous_ids", "versions")
+
 #: Matches the reply channels of requests.
 REQUESTS = b"*![so][an][fc]e.*"
 
@@ -34,16 +45,16 @@ def read_status(client: redis.Redis, prefix: str) -> Status:
     asked = Asked(client)
     known: dict[bytes, bytes] = asked("HGETALL", f"{prefix}process_info") or {}
     alive: dict[bytes, bytes] = asked("HGETALL", f"{prefix}processes") or {}
-    about = {process: _read_about(known[process]) for process in known.keys() & alive.keys()}
+    about = {process: read_about(known[process]) for process in known.keys() & alive.keys()}
     start, keys = streams_of(client, prefix)
     busy = _busy(asked, keys)
+    workers = _of_kind(about, "worker")
+    listeners, now = count_listeners(each for _, each in workers), client.time()
+    channels = [channel_status(asked, now, key, key[len(start) :]) for key in keys]
     return Status(
         servers=[_server(asked, prefix, *item) for item in _of_kind(about, "server")],
-        workers=[
-            WorkerStatus(printable(name), each, busy.get(name, 0))
-            for name, each in _of_kind(about, "worker")
-        ],
-        channels=[channel_status(asked, client.time(), key, key[len(start) :]) for key in keys],
+        workers=[WorkerStatus(printable(name), each, busy.get(name, 0)) for name, each in workers],
+        channels=[replace(each, workers=listeners[each.name]) for each in channels],
         dead_letters=asked("XLEN", f"{prefix}dead_letters") or 0,
         recovering=bool(client.exists(f"{prefix}recovering")),
         set_aside=asked("XLEN", f"{prefix}aside") or 0,
@@ -79,15 +90,28 @@ class Asked:
             return None
 
 
-def _read_about(text: bytes) -> ProcessInfo | None:
+def read_about(text: bytes) -> ProcessInfo | None:
+    """Return what a process says about itself, None if it is unreadable."""
     try:
         values = json.loads(text)
         fits = all(isinstance(values[name], kind) for name, kind in ABOUT.items())
-        names = [tuple(map(str, values.get(name) or ())) for name in ("channels", "previous_ids")]
-        found = ProcessInfo(*(values[name] for name in ABOUT), *names)
+        channels, previous, versions = (tuple(map(str, values.get(name) or ())) for name in LISTS)
+        found = ProcessInfo(*(values[name] for name in ABOUT))._replace(
+            channels=channels,
+            previous_ids=previous,
+            release=printable(str(values.get("release", ""))),
+            versions=tuple(map(printable, versions)),
+            running=tuple(map(_read_running, values.get("running") or ())),
+        )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return found._replace(host=printable(found.host)) if fits else None
+
+
+def _read_running(values: Any) -> Running:
+    thread, consumer, since, channel, message, connection = values
+    names = printable(str(consumer)), float(since), printable(str(channel)), printable(str(message))
+    return Running(int(thread), *names, printable(str(connection)) if connection else None)
 
 
 def _of_kind(

@@ -163,11 +163,14 @@ class Streams:
         """For some seconds, let pulls first read deliveries whose reply may have been lost."""
         self._recovering[consumer] = Recovery()
 
-    def call(self, request: Request) -> Any:
-        """Run a script, on the own connection of the thread if it has one."""
+    def call(self, request: Request, quick: bool = False) -> Any:
+        """Run a script, on the own connection of the thread if it has one.
+
+        Otherwise a *quick* call fails after ``SEND_TIMEOUT``.
+        """
         pipeline = self._pipelines.get(threading.get_ident())
         if pipeline is None:
-            return self.client.call(request)
+            return self.client.call(request, quick)
         (reply,) = self._call_by(pipeline, [request])
         if isinstance(reply, Exception):
             self.client.explain(reply)

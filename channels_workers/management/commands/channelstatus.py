@@ -16,12 +16,14 @@ from django.core.management.base import BaseCommand, CommandError
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.aside import printable
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.status import Status
+from channels_workers.layers.status import ChannelStatus, Status
 from channels_workers.layers.types import (
     DelayedMessage,
     ProcessInfo,
+    Running,
 )
-from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
+from channels_workers.management.layers import shared_layer
+from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 
 #: How many delayed messages are listed.
 LISTED = 1000
@@ -52,7 +54,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the status once, or until Ctrl-C; or act on delayed messages."""
         try:
-            layer = get_channel_layer(options["layer"])
+            layer = shared_layer(options["layer"], self)
             if options["cancel"]:
                 self._cancel(layer, options["cancel"])
                 return
@@ -93,13 +95,29 @@ def _delayed_line(message: DelayedMessage) -> str:
 def _as_json(status: Status) -> dict[str, Any]:
     values = asdict(status)
     for process in (*values["servers"], *values["workers"]):
-        process["about"] = ProcessInfo(*process["about"])._asdict()
+        about = ProcessInfo(*process["about"])
+        running = [Running(*each)._asdict() for each in about.running]
+        process["about"] = {**about._asdict(), "running": running}
     return values
 
 
 def _lines(status: Status) -> Iterator[str]:
     if status.recovering:
         yield "Redis has lost its data; all register again."
+    yield from _processes(status)
+    yield f"{len(status.channels)} channels"
+    for channel in status.channels:
+        yield _channel_line(channel)
+    if status.next_due is not None:
+        yield f"{status.delayed} delayed messages, the next due {_time(status.next_due)}"
+    yield f"{status.dead_letters} dead letters"
+    if status.set_aside:
+        yield f"{status.set_aside} set aside as unreadable: see `manage.py deadletters aside`"
+    if status.unreadable:
+        yield f"{status.unreadable} keys or fields cannot be read, and are not counted here"
+
+
+def _processes(status: Status) -> Iterator[str]:
     yield f"{len(status.servers)} interface servers"
     for server in status.servers:
         counts = f"{server.connections} connections, {server.groups} groups, inbox {server.inbox}"
@@ -108,17 +126,24 @@ def _lines(status: Status) -> Iterator[str]:
     for worker in status.workers:
         threads = f"{worker.busy} of {worker.about.threads} threads busy"
         yield f"  {worker.id}  {_place(worker.about)}  {threads}"
-    yield f"{len(status.channels)} channels"
-    for channel in status.channels:
-        age = "" if channel.oldest is None else f", the oldest for {channel.oldest:.1f} s"
-        yield f"  {channel.name}  {channel.waiting} waiting, {channel.in_flight} in flight{age}"
-    if status.next_due is not None:
-        yield f"{status.delayed} delayed messages, the next due {_time(status.next_due)}"
-    yield f"{status.dead_letters} dead letters"
-    if status.set_aside:
-        yield f"{status.set_aside} set aside as unreadable: see `manage.py deadletters aside`"
-    if status.unreadable:
-        yield f"{status.unreadable} keys or fields cannot be read, and are not counted here"
+        yield from map(_running_line, worker.about.running)
+    releases = {each.about.release or "unknown" for each in status.servers}
+    releases |= {each.about.release or "unknown" for each in status.workers}
+    if len(releases) > 1:
+        yield f"These processes have several releases: {', '.join(sorted(releases))}"
+
+
+def _channel_line(channel: ChannelStatus) -> str:
+    age = "" if channel.oldest is None else f", the oldest for {channel.oldest:.1f} s"
+    unheard = "" if channel.workers else ", no live worker listens"
+    counts = f"{channel.waiting} waiting, {channel.in_flight} in flight"
+    return f"  {channel.name}  {counts}{age}{unheard}"
+
+
+def _running_line(run: Running) -> str:
+    seconds = max(0.0, time.time() - run.since)
+    place = f"{run.channel} {run.message_id}"
+    return f"    thread {run.thread}: {run.consumer} for {seconds:.0f} s on {place}"
 
 
 def _place(about: ProcessInfo) -> str:

@@ -15,7 +15,8 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
     DeadLetter,
 )
-from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
+from channels_workers.management.layers import shared_layer
+from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 
 
 class Command(BaseCommand):
@@ -38,7 +39,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the action."""
         try:
-            self._do(get_channel_layer(options["layer"]), options["action"], options["ids"])
+            layer = shared_layer(options["layer"], self)
+            self._do(layer, options["action"], options["ids"])
         except (LayerUnavailable, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from None
 

@@ -158,7 +158,10 @@ async def test_errors_are_raised_at_the_call(memory_layer: InMemoryChannelLayer)
         await Group("with space").aadd("work")
 
 
-async def test_an_event_loop_keeps_running_while_redis_is_slow(redis_server: RedisServer) -> None:
+async def test_an_event_loop_keeps_running_while_redis_is_slow(
+    redis_server: RedisServer, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"SEND_TIMEOUT": 60}
     layer = RedisChannelLayer(hosts=[redis_server.url])
     group = Group("chat", channel_layer=layer)
     try:

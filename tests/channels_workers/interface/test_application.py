@@ -240,7 +240,9 @@ async def test_a_handshake_whose_consumer_fails_is_refused_at_once(
     await client.ended()
     await consumers.until(lambda: consumers.ends)
     errors = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [vars(record)["event"] for record in errors] == ["consumer_failed"]
+    assert [vars(record)["event"] for record in errors] == ["consumer_failed", "socket_refused"]
+    expected = "Refused the handshake of /broken: its consumer raised RuntimeError"
+    assert errors[1].getMessage() == expected
 
 
 async def test_a_consumer_closes(application: Interface, consumers: Consumers) -> None:

@@ -422,7 +422,84 @@ def test_a_refused_socket_stays_refused() -> None:
     assert connection.release(0) == []
 
 
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ({"close": True}, "a worker denied it; the log of the workers says why"),
+        ({"accept": False}, "a worker denied it; the log of the workers says why"),
+        ({"accept": False, "why": "its consumer raised KeyError"}, "its consumer raised KeyError"),
+        ({"accept": False, "why": 5}, "a worker denied it; the log of the workers says why"),
+    ],
+)
+def test_a_refusal_is_logged_with_its_reason(
+    reply: Any, expected: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    connecting().reply(reply)
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == f"Refused the handshake of {PATH}: {expected}"
+    assert vars(record)["event"] == "socket_refused"
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [("why", {"reason": "why"}), ("é" * 100, {"reason": "é" * 61}), ("", {}), (None, {})],
+)
+def test_a_reply_may_close_with_a_reason(reason: Any, expected: dict[str, str]) -> None:
+    close = {"close": 4000, "reason": reason}
+    assert opened().reply(close) == [closed(4000, **expected)]
+    both = [ACCEPTED, sent("hi"), closed(4000, **expected)]
+    assert connecting().reply({"text": "hi", **close}) == both
+
+
+def test_a_reason_of_another_type_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    assert opened().reply({"close": 4000, "reason": 5}) == [closed(4000)]
+    assert "The reason of a close must be str, not int" in caplog.text
+
+
+IGNORED: list[Any] = [
+    ({}, "none"),
+    ({"type": "chat.message"}, "type"),
+    ({"txt": "hi", "b\n": 1}, r"txt, b\n"),
+    ({"text": None}, "text"),
+]
+
+
+@pytest.mark.parametrize(("reply", "keys"), IGNORED)
+@pytest.mark.parametrize("to_group", [False, True])
+def test_a_reply_that_does_nothing_is_logged(
+    reply: Any, keys: str, to_group: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    for connection in (connecting(), opened()):
+        caplog.clear()
+        assert connection.reply(reply, to_group) == []
+        if to_group and connection.is_connecting:
+            connection.reply({"accept": True})
+        [record] = caplog.records
+        assert record.levelno == logging.ERROR
+        assert record.getMessage().startswith(f"A reply to {PATH} has a value for none of accept")
+        assert record.getMessage().endswith(f"Its keys: {keys}")
+        assert vars(record)["event"] == "bad_reply"
+
+
+@pytest.mark.parametrize("reply", [{"accept": True}, {"accept": False}, {"close": False}])
+def test_replies_that_may_do_nothing(reply: Any, caplog: pytest.LogCaptureFixture) -> None:
+    assert opened().reply(reply) == []
+    assert not caplog.records
+
+
 # A connect consumer without an answer
+
+
+def test_in_memory_the_remedy_is_another_one(caplog: pytest.LogCaptureFixture) -> None:
+    assert connecting().time_out(is_local=True) == [REFUSED]
+    assert "no `manage.py runworker` can answer" in caplog.text
+    assert "manage.py runserver" in caplog.text
+    caplog.clear()
+    connection = connecting()
+    connection.release(0)
+    assert connection.time_out(is_local=True) == [REFUSED]
+    assert "returned without an answer" in caplog.text
 
 
 def test_explicit_waits_for_an_answer() -> None:
@@ -481,8 +558,9 @@ def test_an_answered_handshake_does_not_time_out(caplog: pytest.LogCaptureFixtur
     for reply in ({"accept": True}, {"close": True}):
         connection = connecting()
         connection.reply(reply)
+        caplog.clear()
         assert connection.time_out() == []
-    assert caplog.records == []
+        assert caplog.records == []
 
 
 def test_a_client_that_left_does_not_time_out(caplog: pytest.LogCaptureFixture) -> None:

@@ -36,6 +36,7 @@ from channels_workers.layers.types import (
     PendingMessage,
     ProcessInfo,
     Published,
+    Running,
     Send,
     SendLater,
     Session,
@@ -1177,8 +1178,34 @@ class LayerContract:
         assert set(waiting.values()) <= {(0, 0)}
         assert status.dead_letters == 0
         assert not status.recovering
+        listeners = {one.name: one.workers for one in status.channels}
+        assert (listeners["work"], listeners[RECEIVE]) == (1, 1)
+        await process.layer.send("unheard", {"n": 1})
+        listeners = {one.name: one.workers for one in process.layer.admin.status().channels}
+        assert listeners["unheard"] == 0
         process.layer.dead_letter(await process.pull("work"), "no reason")
         assert process.layer.admin.status().dead_letters == 1
+
+    async def test_what_live_workers_listen_to(self, process: Process) -> None:
+        process.layer.register("server", ProcessInfo.this("server"))
+        assert process.layer.admin.listened() == set(LISTENED)
+        process.layer.register("other", ProcessInfo.this("worker", 1, ["elsewhere"]))
+        assert process.layer.admin.listened() == {*LISTENED, "elsewhere"}
+        process.layer.retire("other", ["other.0"], ["elsewhere"])
+        assert process.layer.admin.listened() == set(LISTENED)
+
+    async def test_a_process_describes_itself_anew(self, process: Process) -> None:
+        running = Running(0, "board.work", 1.5, RECEIVE, "s!1:1", "s!1")
+        other = Running(1, "board.tasks", 2.5, "work", "id")
+        about = ProcessInfo.this("worker", 2, LISTENED)._replace(running=(running, other))
+        process.layer.describe(process.name, about)
+        process.layer.describe("unknown", about)
+        [status] = process.layer.admin.status().workers
+        assert status.about == about
+        assert process.layer.heartbeat(process.name) is Liveness.ALIVE
+        process.layer.describe(process.name, about._replace(running=()))
+        [status] = process.layer.admin.status().workers
+        assert status.about.running == ()
 
     # Names of 1.x
 

@@ -550,6 +550,11 @@ def test_channelstatus_survives_garbage(
     telling = ProcessInfo("worker", "\x1b[2J\n", 1, 1e300, 1, ("\x1b",))._asdict()
     site.redis.hset(site.key("process_info"), b"\x1b[31m", json.dumps(telling).encode())
     site.redis.hset(site.key("processes"), b"\x1b[31m", b"1")
+    running = ("\x1b", "\x1b", 1e300, "\x1b", "\x1b", "\x1b")
+    for name, runs in ((b"w1", [running]), (b"w2", [(1, *running[1:])]), (b"w3", [5]), (b"w4", 5)):
+        shown = {**telling, "versions": ["\x1b"], "release": "\x1b", "running": runs}
+        site.redis.hset(site.key("process_info"), name, json.dumps(shown).encode())
+        site.redis.hset(site.key("processes"), name, b"1")
     site.redis.set(site.key("channel:\x1b[31m"), b"no stream")
     site.redis.set(site.key("dead_letters"), b"no stream")
     site.redis.set(site.key(f"connections:{site.server}"), b"no hash")

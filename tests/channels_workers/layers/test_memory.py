@@ -1,13 +1,16 @@
 """The memory layer meets the contract and never polls."""
 
 import asyncio
+import logging
 import threading
 
 import pytest
+from django.core import mail
 
+from channels_workers.channel import Group
 from channels_workers.layers.memory import InMemoryChannelLayer, Store
 from channels_workers.layers.relays import Claim
-from channels_workers.layers.types import FULL_PAUSE, Due
+from channels_workers.layers.types import FULL_PAUSE, Due, ProcessInfo
 from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
 from tests.channels_workers.layers.relay_contract import RelayContract
 from tests.channels_workers.layers.request_contract import RequestContract
@@ -60,6 +63,36 @@ def test_its_clock_decides_what_is_due() -> None:
     assert layer.admin.send_due() == Due(0, FULL_PAUSE / 2)
     now[0] += FULL_PAUSE / 2
     assert layer.admin.send_due() == Due(1, None)
+
+
+def test_sends_that_nobody_can_hear_are_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delattr(mail, "outbox")
+    layer = InMemoryChannelLayer()
+    Group("group", channel_layer=layer).add("work")
+    assert not caplog.records
+    for _ in range(2):
+        Group("group", channel_layer=layer).send({"n": 1})
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert vars(record)["event"] == "not_heard"
+    assert "no server or worker runs in this one" in record.getMessage()
+
+
+async def test_a_process_with_ears_may_send(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delattr(mail, "outbox")
+    served, worked, received = (InMemoryChannelLayer() for _ in range(3))
+    served.start_server()
+    worked.register("worker", ProcessInfo.this("worker", 1, ["work"]))
+    receiving = asyncio.create_task(received.receive("work"))
+    await asyncio.sleep(0)
+    for layer in (served, worked, received):
+        await layer.send("work", {"n": 1})
+    assert await receiving == {"n": 1}
+    assert not caplog.records
 
 
 def test_a_pull_waits_without_polling(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,16 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 
 import pytest
+from asgiref.sync import async_to_sync
+from pytest_django import Settings
 
+from channels_workers.channel import Channel, Group
 from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.relays import Claim, Relayed, StoredOperation
 from channels_workers.layers.types import Committed, Due, Finished, new_id
 from labs.harness.redis_server import RedisServer
+from tests.channels_workers.clients import outbox_of
 from tests.channels_workers.layers.contract import (
     LayerContract,
     MakeLayer,
@@ -174,3 +180,70 @@ async def test_foreign_data_of_relays(make_layer: MakeLayer) -> None:
     send = StoredOperation("a1", layer.make_send("work", {}))
     results = [layer.relays.send_once("db", claimed.fence, [send]) for _ in range(2)]
     assert results == [[Relayed.DONE], [Relayed.REPEATED]]
+
+
+# Sends outside consumers
+
+
+@pytest.fixture
+def frozen_redis(redis_server: RedisServer) -> Iterator[Callable[[], None]]:
+    yield redis_server.process.freeze
+    redis_server.process.resume()
+
+
+def test_a_send_outside_consumers_does_not_wait_for_a_frozen_redis(
+    make_layer: MakeLayer, settings: Settings, frozen_redis: Callable[[], None]
+) -> None:
+    settings.CHANNEL_WORKERS = {"SEND_TIMEOUT": 0.2}
+    layer = make_layer()
+    Channel("work", channel_layer=layer).send({"n": 1})
+    frozen_redis()
+    sends: list[Callable[[], object]] = [
+        lambda: Channel("work", channel_layer=layer).send({"n": 2}),
+        lambda: Group("group", channel_layer=layer).send({"n": 2}),
+        lambda: Group("group", channel_layer=layer).add("work"),
+        lambda: async_to_sync(layer.group_send)("group", {"n": 2}),
+        lambda: async_to_sync(Channel("work", channel_layer=layer).asend)({"n": 2}),
+    ]
+    began = time.monotonic()
+    for send in sends:
+        with pytest.raises(LayerUnavailable, match="does not answer"):
+            send()
+    assert time.monotonic() - began < 10, "the time-out of other calls"
+
+
+async def test_a_send_beside_sockets_does_not_wait_for_a_frozen_redis(
+    make_layer: MakeLayer, settings: Settings, frozen_redis: Callable[[], None]
+) -> None:
+    settings.CHANNEL_WORKERS = {"SEND_TIMEOUT": 0.2}
+    layer = make_layer()
+    layer.start_server()
+    await layer.first_attempt()
+    await layer.send("work", {"n": 1})
+    frozen_redis()
+    async with asyncio.timeout(60):
+        for send in (layer.send, layer.group_send):
+            with pytest.raises(LayerUnavailable, match="does not answer"):
+                await send("work", {"n": 2})
+
+
+def test_a_consumers_immediate_send_waits_longer(
+    make_layer: MakeLayer,
+    settings: Settings,
+    redis_server: RedisServer,
+    frozen_redis: Callable[[], None],
+) -> None:
+    settings.CHANNEL_WORKERS = {"SEND_TIMEOUT": 0.2}
+    layer = make_layer()
+    with outbox_of(layer), ThreadPoolExecutor(1) as thread:
+        context = copy_context()
+        channel = Channel("work", channel_layer=layer)
+        channel.send({"n": 1}, immediately=True)
+        frozen_redis()
+        sending = thread.submit(context.run, partial(channel.send, {"n": 2}, immediately=True))
+        with pytest.raises(TimeoutError):
+            sending.result(timeout=1)
+        assert not sending.done()
+        redis_server.process.resume()
+        sending.result(timeout=60)
+    assert layer.length("work") == 2

@@ -1,13 +1,18 @@
 import json
+import re
+import time
 from io import StringIO
 
+import django
 import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+import channels_workers
 from channels_workers.channel import Channel
+from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.types import ProcessInfo
+from channels_workers.layers.types import ProcessInfo, Running
 from labs.harness.ports import free_port
 from tests.channels_workers.clients import Client
 
@@ -22,7 +27,7 @@ def run(*arguments: str) -> str:
 def client(client_socket: Client) -> Client:
     """A connection with its handshake in flight, beside a queued message."""
     client_socket.layer.register(
-        "w", ProcessInfo("worker", "host", 42, 0.0, 4, ("websocket.connect",))
+        "w", ProcessInfo("worker", "host", 42, 0.0, 4, ("websocket.connect",), (), "0.0.1")
     )
     client_socket.connect()
     client_socket.layer.pull(["websocket.connect"], "w.0", 0)
@@ -36,7 +41,10 @@ def test_the_status_as_plain_text(client: Client) -> None:
     assert lines[1].endswith("1 connections, 0 groups, inbox 0")
     assert lines[2] == "1 workers"
     assert lines[3] == "  w  host:42 since 1970-01-01 00:00:00 UTC  1 of 4 threads busy"
-    assert "  tasks  1 waiting, 0 in flight" in lines
+    releases = f"0.0.1, {channels_workers.__version__}"
+    assert lines[4] == f"These processes have several releases: {releases}"
+    assert "  websocket.connect  0 waiting, 1 in flight" in lines
+    assert "  tasks  1 waiting, 0 in flight, no live worker listens" in lines
     assert lines[-1] == "0 dead letters"
 
 
@@ -44,7 +52,28 @@ def test_the_status_as_json(client: Client) -> None:
     status = json.loads(run("--json"))
     assert status["workers"][0]["about"]["pid"] == 42
     assert status["servers"][0]["connections"] == 1
-    assert {"name": "tasks", "waiting": 1, "in_flight": 0, "oldest": None} in status["channels"]
+    [tasks] = [each for each in status["channels"] if each["name"] == "tasks"]
+    assert tasks == {"name": "tasks", "waiting": 1, "in_flight": 0, "oldest": None, "workers": 0}
+    assert status["format"] == FORMAT_VERSION
+    about = status["servers"][0]["about"]
+    assert about["release"] == channels_workers.__version__
+    assert f"Django {django.__version__}" in about["versions"]
+
+
+def test_what_runs_for_long_is_shown(client: Client) -> None:
+    since = round(time.time() - 90, 3)
+    run_of = Running(3, "board.consumers.work", since, "websocket.connect", "s!1:0", "s!1")
+    about = ProcessInfo("worker", "host", 42, 0.0, 4, ("websocket.connect",), running=(run_of,))
+    client.layer.describe("w", about)
+    client.layer.describe("unknown", about)
+    lines = run().splitlines()
+    assert lines[3].startswith("  w  host:42 since 1970-01-01 00:00:00 UTC  1 of 4")
+    assert re.fullmatch(
+        r"    thread 3: board.consumers.work for 9\d s on websocket.connect s!1:0", lines[4]
+    )
+    assert "unknown" in lines[5]
+    [worker] = json.loads(run("--json"))["workers"]
+    assert worker["about"]["running"] == [run_of._asdict()]
 
 
 def test_the_status_counts_delayed_messages(memory_layer: InMemoryChannelLayer) -> None:

@@ -184,7 +184,10 @@ def test_a_handshake_whose_consumer_fails_is_refused(dies: bool, connected: Clie
         delivery = pull_one(connected.layer)
         outcome = Trial(connected.layer, EventLoop()).run(delivery, consumer)
         connected.layer.commit(Finished(delivery, outcome.operations, outcome.session))
-    assert (connected.replies, rooms()) == ([{"accept": False}], [])
+    refused: dict[str, Any] = {"accept": False}
+    if not dies:
+        refused["why"] = "its consumer raised ValueError"
+    assert (connected.replies, rooms()) == ([refused], [])
 
 
 def test_a_denial_elsewhere_is_a_failure(trial: Trial) -> None:
@@ -204,7 +207,8 @@ def test_a_session_that_cannot_be_saved(connected: Client) -> None:
     outcome = Trial(connected.layer, EventLoop()).run(delivery, consumer)
     assert "cannot be saved" in str(outcome.error)
     connected.layer.commit(Finished(delivery, outcome.operations, outcome.session))
-    assert (connected.replies, rooms(), outcome.session) == ([{"accept": False}], [], None)
+    refused = {"accept": False, "why": "its consumer raised MessageError"}
+    assert (connected.replies, rooms(), outcome.session) == ([refused], [], None)
 
 
 # What cannot take part

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -119,6 +120,49 @@ DOTTED = ["https://example.org", "http://deep.down.example.org", "https://a.exam
 @pytest.mark.usefixtures("hosts")
 def test_pages_of_allowed_hosts_may_open_sockets(origin: str) -> None:
     assert is_allowed(allowed_hosts_only(consumer), origin)
+
+
+LISTED = allowed_origins_only("https://chat.example.com")
+
+
+@pytest.mark.parametrize(
+    ("validated", "headers", "reason"),
+    [
+        (allowed_hosts_only, MISSING[2], "it has no Origin header"),
+        (allowed_hosts_only, MISSING[3], "it has no Origin header"),
+        (allowed_hosts_only, MISSING[9], "it has several Origin headers"),
+        (allowed_hosts_only, MISSING[5], "its Origin is not ASCII"),
+        (allowed_hosts_only, MISSING[6], "its Origin null is not in ALLOWED_HOSTS"),
+        (LISTED, MISSING[7], "its Origin file:// is not in the list of its consumer"),
+        (configured_origins_only, MISSING[6], "its Origin null is not in ALLOWED_HOSTS"),
+        (
+            allowed_hosts_only,
+            [[b"origin", b"\n" * 200]],
+            "its Origin " + r"\n" * 50 + " is not in ALLOWED_HOSTS",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("hosts")
+def test_the_reason_of_a_refusal(validated: Any, headers: Any, reason: str) -> None:
+    message = Message({"headers": headers}, "websocket.connect", LAYER)
+    with pytest.raises(DenyConnection) as raised:
+        validated(consumer)(message)
+    assert str(raised.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origins", "expected"),
+    [
+        (["*"], [], "its Host header"),
+        ([], ["https://chat.example.com"], 'CHANNEL_WORKERS["ALLOWED_ORIGINS"]'),
+    ],
+)
+def test_what_configured_origins_are_compared_with(
+    allowed: list[str], origins: list[str], expected: str, hosts: Settings
+) -> None:
+    hosts.ALLOWED_HOSTS, hosts.CHANNEL_WORKERS = allowed, {"ALLOWED_ORIGINS": origins}
+    with pytest.raises(DenyConnection, match=re.escape(f"is not in {expected}")):
+        configured_origins_only(consumer)(from_origin("https://evil.example"))
 
 
 @pytest.mark.parametrize("validated", [allowed_hosts_only, configured_origins_only])

@@ -325,11 +325,18 @@ def test_messages_are_sent_when_the_consumer_has_returned(client: Client) -> Non
     assert received(client) == [{"number": 2}]
 
 
+def refused(kind: str) -> dict[str, Any]:
+    return {"accept": False, "why": f"its consumer raised {kind}"}
+
+
 @pytest.mark.parametrize(
     ("error", "sent"),
     [
-        (ValueError("broken"), [{"number": 1}, {"accept": False}]),
-        (SystemExit(1), [{"number": 1}, {"accept": False}]),
+        (
+            ValueError("broken"),
+            [{"number": 1}, refused("ValueError")],
+        ),
+        (SystemExit(1), [{"number": 1}, refused("SystemExit")]),
         (OperationalError("away"), []),
         (DenyConnection(), [{"number": 1}, {"close": True}]),
         (ConsumeLater(), []),

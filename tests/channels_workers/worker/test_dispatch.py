@@ -1,12 +1,14 @@
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 from django.dispatch import Signal
+from pytest_django import Settings
 
+from channels_workers import outbox
 from channels_workers.channel import Channel, Group
 from channels_workers.exceptions import (
     AcceptConnection,
@@ -18,7 +20,8 @@ from channels_workers.exceptions import (
     WebsocketCloseException,
 )
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.types import Committed, Finished
+from channels_workers.layers.types import CONNECT, Committed, Finished
+from channels_workers.log_limits import flood
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.signals import consumer_finished, consumer_started
@@ -185,9 +188,40 @@ def test_a_consumer_may_deny_a_connection(
     run_next(consumer_that(deny, is_async))
     assert connected.replies == [{"close": True}]
     [record] = caplog.records
-    assert record.levelno == logging.INFO
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().endswith(
+        "refuses the socket /chat/: it raised DenyConnection, without a reason"
+    )
     assert vars(record)["event"] == "socket_refused"
     assert vars(record)["connection"] == connected.reply_channel
+
+
+def test_the_reason_of_a_refusal_is_logged_on_one_line(
+    connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def deny(message: Any) -> None:
+        raise DenyConnection("the room\nis full")
+
+    run_next(deny)
+    assert connected.replies == [{"close": True}]
+    assert r"deny refuses the socket /chat/: the room\nis full" in caplog.text
+
+
+def test_clients_cannot_fill_the_log_with_refusals(
+    memory_layer: InMemoryChannelLayer, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    def deny(message: Any) -> None:
+        raise DenyConnection
+
+    settings.CHANNEL_WORKERS = {"LOG_LINES_PER_MINUTE": 3}
+    flood.forget()
+    for _ in range(5):
+        client = Client(memory_layer)
+        client.connect()
+        run_and_finish(pull_one(memory_layer), memory_layer, Router([route(CONNECT, deny)]))
+        assert client.replies == [{"close": True}]
+    assert len(caplog.records) == 3
+    assert "more like this one within a minute are left out" in caplog.messages[-1]
 
 
 def test_only_connections_can_be_denied(
@@ -242,6 +276,132 @@ def test_an_exception_with_a_failing_run_is_logged(
     run_next(consumer_that(fail_with(ChannelSocketException()), is_async=False))
     assert connected.replies == [{"text": "before"}]
     assert "must define run(message)" in caplog.text
+
+
+def test_a_generator_is_an_error(
+    connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def generator(message: Any) -> Iterator[None]:
+        yield
+
+    async def asynchronous(message: Any) -> AsyncIterator[None]:
+        yield
+
+    for consumer in (generator, asynchronous):
+        run_next(consumer)
+        connected.send("hi")
+    assert caplog.text.count("TypeError: The consumer is a generator") == 2
+
+
+# Replies that do nothing
+
+
+@pytest.fixture
+def nothing_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "_bad_replies", set())
+
+
+@KINDS
+@pytest.mark.usefixtures("nothing_logged")
+def test_a_reply_that_does_nothing_is_logged_once(
+    is_async: bool, connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def wrong(message: Any) -> None:
+        for _ in range(2):
+            message.reply_channel.send({"txt": "hi", "typ": 1})
+
+    consumer = consumer_that(wrong, is_async)
+    run_next(consumer)
+    connected.send("hi")
+    run_next(consumer)
+    [record] = caplog.records
+    name = f"{__name__}.{consumer.__qualname__}"
+    assert record.levelno == logging.ERROR
+    assert record.getMessage().startswith(f"{name} sends a reply to its socket /chat/ that has")
+    assert "Its keys: txt, typ." in record.getMessage()
+    assert {
+        "event": "bad_reply",
+        "consumer": name,
+        "path": "/chat/",
+        "connection": connected.reply_channel,
+    }.items() < vars(record).items()
+
+
+@pytest.mark.usefixtures("nothing_logged")
+def test_other_sends_are_no_replies(
+    connected: Client,
+    run_next: RunNext,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def act(message: Any) -> None:
+        message.reply_channel.send({"accept": True})
+        Channel("background").send({"txt": "hi"})
+        Group("chat").send({"txt": "hi"})
+
+    run_next(act)
+    Channel(connected.reply_channel).send({"txt": "hi"})
+    assert not caplog.records
+    monkeypatch.setattr(outbox, "BAD_REPLIES", 0)
+    connected.send("hi")
+    run_next(lambda message: message.reply_channel.send({}))
+    assert not caplog.records
+
+
+# Sockets whose consumer raised
+
+
+CLOSED = {"close": 4011}
+
+
+def test_a_socket_stays_open_by_default(connected: Client, run_next: RunNext) -> None:
+    run_next(lambda message: None)
+    connected.send("hi")
+    run_next(fail_with(ValueError("broken")))
+    assert connected.replies == [{"text": "before"}]
+
+
+@KINDS
+def test_a_socket_may_be_closed(
+    is_async: bool, connected: Client, run_next: RunNext, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"CLOSE_ON_ERROR": True}
+    run_next(lambda message: None)
+    connected.send("hi")
+    run_next(consumer_that(fail_with(ValueError("broken")), is_async))
+    assert connected.replies == [{"text": "before"}, CLOSED]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("broken"), "ValueError: broken"),
+        (ValueError("é" * 100), "ValueError: " + "é" * 55),
+        (KeyError(), "KeyError"),
+    ],
+)
+def test_its_client_is_told_why_under_debug(
+    error: Exception, reason: str, connected: Client, run_next: RunNext, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS, settings.DEBUG = {"CLOSE_ON_ERROR": True}, True
+    run_next(fail_with(error))
+    assert connected.replies == [{"text": "before"}, {**CLOSED, "reason": reason}]
+
+
+def test_no_socket_is_closed_without_need(
+    connected: Client, run_next: RunNext, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"CLOSE_ON_ERROR": True}
+
+    def deny(message: Any) -> None:
+        raise DenyConnection
+
+    run_next(deny)
+    connected.leave()
+    run_next(fail_with(ValueError("broken")), "websocket.disconnect")
+    Channel("background").send({})
+    run_next(not_called, "background")
+    assert connected.replies == [{"close": True}, {"text": "before"}]
 
 
 # Messages without a consumer
@@ -517,7 +677,7 @@ def test_the_consumers_error_takes_precedence_over_its_sessions(connected: Clien
 
 def refuses(client: Client) -> bool:
     """Whether the last reply refuses a handshake that was not answered before."""
-    return client.replies[-1:] == [{"accept": False}]
+    return [reply.get("accept") for reply in client.replies[-1:]] == [False]
 
 
 @KINDS
@@ -531,7 +691,9 @@ def test_a_connect_consumer_that_raises_refuses_at_once(
         raise error
 
     run_next(consumer_that(act, is_async))
-    assert connected.replies == [{"unknown": "no answer"}, {"accept": False}]
+    [_, refused] = connected.replies
+    assert refused["accept"] is False
+    assert refused["why"].startswith("its consumer raised ")
     assert connected.released == [0]
 
 

@@ -1,6 +1,7 @@
 """A worker's event loop, and tasks that consumers leave behind."""
 
 import asyncio
+import concurrent.futures
 import threading
 import time
 from collections.abc import Iterator
@@ -99,3 +100,57 @@ def test_stopping_waits_for_a_blocked_loop_until_the_deadline(loop: EventLoop) -
     assert begun.wait(60)
     assert not loop.stop(time.monotonic() + 0.05)
     may_end.set()
+
+
+# Time-outs, and whether the loop answers
+
+
+def test_without_a_coroutine_nothing_is_cancelled(loop: EventLoop) -> None:
+    assert not loop.time_out(threading.get_ident(), 1.0)
+    assert loop.blocked_for() == 0.0
+    loop.run(asyncio.sleep(0))
+    assert not loop.time_out(threading.get_ident(), 1.0)
+
+
+def test_the_loop_answers(loop: EventLoop) -> None:
+    loop.run(asyncio.sleep(0))
+    assert loop.blocked_for() == 0.0
+    wait_for(lambda: loop.blocked_for() == 0.0, "the answer")
+    assert loop.stop(time.monotonic() + 20)
+    wait_for(lambda: loop.blocked_for() == 0.0, "the last answer")
+    assert loop.blocked_for() == 0.0, "a closed loop blocks nobody"
+
+
+def test_a_coroutine_that_has_not_begun_cannot_be_cancelled() -> None:
+    coroutine = asyncio.sleep(0)
+    event_loop.CoroutineRun(coroutine).cancel()
+    coroutine.close()
+
+
+def test_a_cancellation_of_its_own_is_no_time_out(loop: EventLoop) -> None:
+    async def cancel() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(concurrent.futures.CancelledError):
+        loop.run(cancel())
+    assert not loop.runs
+
+
+def test_a_coroutine_may_catch_the_time_out(loop: EventLoop) -> None:
+    begun = threading.Event()
+
+    async def patient() -> str:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "caught"
+        raise AssertionError("it ended without a time-out")
+
+    results: list[str] = []
+    thread = threading.Thread(target=lambda: results.append(loop.run(patient())))
+    thread.start()
+    assert begun.wait(60)
+    assert loop.time_out(thread.ident or 0, 1.0)
+    thread.join(60)
+    assert results == ["caught"]

@@ -1,0 +1,121 @@
+"""System checks of the consumers that the routing names: that they can be called as one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from channels.consumer import AsyncConsumer
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
+
+from channels_workers import decorators
+from channels_workers.checks.routes import RouteTo, all_routes
+from channels_workers.checks.routing import load_router
+from channels_workers.generic.base import BaseConsumer
+from channels_workers.logs import name_of
+from channels_workers.once import decorator as once
+from channels_workers.security.websockets import BaseOriginValidator
+
+#: The modules of our decorators. They pass on the arguments of a consumer as they are.
+_DECORATORS = frozenset((decorators.__name__, once.__name__))
+
+
+@register("channels_workers")
+def check_consumers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Look for consumers that do nothing, or that take other arguments than their routes give."""
+    try:
+        routes = list(all_routes(load_router().root.routing))
+    except (ImproperlyConfigured, ValueError):  # which another check reports
+        return []
+    found: dict[str, CheckMessage] = {}
+    for each in routes:
+        for problem in _problems(each):
+            found.setdefault(f"{problem.id} {problem.msg}", problem)
+    return list(found.values())
+
+
+def _problems(to: RouteTo) -> Iterator[CheckMessage]:
+    consumer = innermost(to.route.consumer)
+    if reason := _useless(consumer, to.channel):
+        what, hint = reason
+        yield Error(f"{name_of(consumer)} {what}", hint=hint, id="channels_workers.E025")
+    elif wrong := _misfit(consumer, to.groups):
+        groups = ", ".join(sorted(to.groups)) or "none"
+        yield Error(
+            f"{name_of(consumer)} cannot be called by the route {to}: {wrong}.",
+            hint="A consumer takes the message, and each named group of the filters as a keyword "
+            f"argument (here: {groups}), or **kwargs.",
+            id="channels_workers.E026",
+        )
+
+
+def innermost(consumer: Any) -> Any:
+    """Return what our decorators of *consumer* call, with the same arguments."""
+    while True:
+        if _is_validator(consumer):
+            consumer = consumer.func
+        elif _is_decorated(consumer):
+            consumer = consumer.__wrapped__
+        else:
+            return consumer
+
+
+def _is_validator(consumer: Any) -> bool:
+    call = BaseOriginValidator.__call__
+    return isinstance(consumer, BaseOriginValidator) and type(consumer).__call__ is call
+
+
+def _is_decorated(consumer: Any) -> bool:
+    module = getattr(consumer, "__globals__", {}).get("__name__")
+    return module in _DECORATORS and hasattr(consumer, "__wrapped__")
+
+
+def _useless(consumer: Any, channel: str) -> tuple[str, str] | None:
+    """Return why a call of *consumer* does nothing, and the cure."""
+    of_channels_4 = getattr(consumer, "consumer_class", consumer)
+    if inspect.isclass(of_channels_4) and issubclass(of_channels_4, AsyncConsumer):
+        return (
+            "is a consumer of Channels 4, which workers cannot run.",
+            "Put its as_asgi() into a URLRouter in asgi.py, or derive it from a class of "
+            "channels_workers.generic.",
+        )
+    if inspect.isclass(consumer) and issubclass(consumer, BaseConsumer):
+        if channel in consumer.channel_names():
+            return None
+        return (
+            f"has no method for the channel {channel!r}.",
+            "Route it with route_class(), or add the channel to its method_mapping.",
+        )
+    if _is_generator(consumer):
+        return (
+            "is a generator: a call makes a generator object, and runs none of its code.",
+            "Send in the function instead of `yield`.",
+        )
+    return None
+
+
+def _is_generator(consumer: Any) -> bool:
+    called = consumer
+    if not inspect.isroutine(consumer) and not inspect.isclass(consumer):
+        called = type(consumer).__call__
+    return any(
+        is_one(function)
+        for is_one in (inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+        for function in (consumer, called)
+    )
+
+
+def _misfit(consumer: Any, groups: set[str]) -> str:
+    """Return why *consumer* does not take a message and *groups*; "" if it may take them."""
+    try:
+        signature = inspect.signature(consumer, follow_wrapped=False)
+    except (ValueError, TypeError):  # it is written in C, and does not say
+        return ""
+    try:
+        signature.bind(None, **dict.fromkeys(groups))
+    except TypeError as error:
+        return str(error)
+    return ""

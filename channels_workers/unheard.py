@@ -1,0 +1,56 @@
+"""Warns of sends to channels that nothing listens to, as after a typing error in a name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from django.core import mail
+
+from channels_workers.concurrency.threads import Duty
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.logs import described, fields
+
+logger = logging.getLogger(__name__)
+
+#: How many names of channels a process looks at, each once.
+NAMES = 1_000
+
+#: Each returns the channels that the routing of this process names.
+routed: list[Callable[[], Iterable[str]]] = []
+
+TEXT = (
+    "This process sends to the channel %s, and nothing listens to it: no live worker, and no route "
+    "of CHANNEL_ROUTING. Its messages wait. Is the name right? This is logged once for a name"
+)
+
+
+def look_for_listeners(layer: WorkerLayer, channel: str) -> None:
+    """Log if nothing listens to *channel*, once, soon.
+
+    Not in tests, which send to channels that no worker serves; Django's test runners collect mail.
+    """
+    if len(layer.looked_at) >= NAMES or hasattr(mail, "outbox"):
+        return
+    layer.looked_at.add(channel)
+    look = partial(_look, layer, channel)
+    if layer.local_only:
+        look()
+    else:  # a view must not wait for it, and nor must an event loop
+        Duty(f"looking for {channel}", look).start()
+
+
+def _look(layer: WorkerLayer, channel: str) -> None:
+    try:
+        if channel in layer.admin.listened():
+            return
+        known = {name for names in routed for name in names()}
+    except LayerUnavailable:  # the send reports it
+        layer.looked_at.discard(channel)
+    except Exception as error:  # noqa: BLE001  (a routing that cannot be used is reported elsewhere)
+        logger.debug("Nobody knows who listens to %s: %s", channel, described(error))
+    else:
+        if channel not in known:
+            logger.warning(TEXT, channel, extra=fields("channel_unknown", channel=channel))
