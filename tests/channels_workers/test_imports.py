@@ -47,7 +47,7 @@ ROWS = [
     ["layers.aside", "layers.mailboxes"],
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
-    ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "signals"],
+    ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "processes", "signals"],
     ["interface.types", "logs", "migrations", "models"],
     ["upgrade"],  # independent: delegates to another distribution
 ]
