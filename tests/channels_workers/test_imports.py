@@ -49,7 +49,7 @@ ROWS = [
     ["interface.script_name", "transient"],
     ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "processes", "signals"],
     ["interface.types", "logs", "migrations", "models"],
-    ["upgrade"],  # independent: delegates to another distribution
+    ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
 
 #: Django registers system checks when the apps are ready.
