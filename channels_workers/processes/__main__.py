@@ -2,20 +2,41 @@
 
 import importlib
 import json
+import logging.config
 import os
 import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+#: What ``handover`` gives to it, as JSON: count, path, settings and logging.
+VARIABLE = "CHANNEL_WORKERS_PROCESSES"
 
 
-def main(given: str, *command: str) -> int:
-    """Run *command* in several processes; *given* is JSON: count, path and settings."""
-    options = json.loads(given)
+def main(command: list[str]) -> int:
+    """Run *command* in several processes; return the exit status."""
+    given = json.loads(os.environ.pop(VARIABLE))
     environment = dict(os.environ)
-    sys.path[:] = options["path"]
-    os.environ["DJANGO_SETTINGS_MODULE"] = options["settings"]
+    sys.path[:] = given["path"]
+    # The package without its __init__, which loads Django and most of the engine.
+    package = sys.modules["channels_workers"] = ModuleType("channels_workers")
+    package.__path__ = [str(Path(__file__).parents[1])]
+    configure_logging(given)
     supervisor = importlib.import_module("channels_workers.processes.supervisor")
-    status: int = supervisor.run(options["count"], command, environment)
+    status: int = supervisor.run(given["count"], command, environment)
     return status
 
 
+def configure_logging(given: dict[str, Any]) -> None:
+    """Log as the project does."""
+    if given["logging"]:
+        logging.config.dictConfig(given["logging"])
+    elif given["settings"] and given["logging"] is None:
+        os.environ["DJANGO_SETTINGS_MODULE"] = given["settings"]
+        settings = importlib.import_module("django.conf").settings
+        configure = importlib.import_module("django.utils.log").configure_logging
+        configure(settings.LOGGING_CONFIG, settings.LOGGING)
+
+
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

@@ -6,7 +6,11 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from django.conf import settings
+
+from channels_workers.processes.__main__ import VARIABLE
 
 #: The program of the parent.
 PROGRAM = Path(__file__).with_name("__main__.py")
@@ -22,13 +26,25 @@ def become_parent(count: int) -> NoReturn:
         "count": count,
         "path": sys.path,
         "settings": os.environ.get("DJANGO_SETTINGS_MODULE", ""),
+        "logging": plain_logging(),
     }
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     # All connections, threads and loaded code go with the old program.
-    program = [sys.executable, "-P", str(PROGRAM), json.dumps(given)]
-    command = [sys.executable, *sys.orig_argv[1:]]
-    os.execve(sys.executable, [*program, *command], initial_environment())  # noqa: S606
+    command = [sys.executable, "-P", str(PROGRAM), sys.executable, *sys.orig_argv[1:]]
+    environment = {**initial_environment(), VARIABLE: json.dumps(given)}
+    os.execve(sys.executable, command, environment)  # noqa: S606
+
+
+def plain_logging() -> dict[str, Any] | None:
+    """Return ``LOGGING`` if it is plain data; None if only the settings can make it."""
+    if settings.LOGGING_CONFIG != "logging.config.dictConfig":
+        return None
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(settings.LOGGING))
+    except (TypeError, ValueError):
+        return None
+    return plain
 
 
 def initial_environment(file: Path = INITIAL_ENVIRONMENT) -> dict[str, str]:

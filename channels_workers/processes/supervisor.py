@@ -10,11 +10,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-from django.utils.log import configure_logging
 
 from channels_workers.logs import fields
 from channels_workers.processes.child import Child, described
@@ -29,8 +24,6 @@ REPLACE_TIME = 60.0
 
 def run(count: int, command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run *command* in *count* processes until a signal comes; return the exit status."""
-    with suppress(ImproperlyConfigured):  # no module of settings: those of a script
-        configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
     with Signals() as signals:
         return Supervisor(count, command, environment, signals).run()
 

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import django
 from django.apps import apps
@@ -34,9 +35,11 @@ def local_folders(root: Path) -> tuple[str, ...]:
 
 def _used_folders() -> Iterator[Path]:
     yield from (Path(app.path) for app in apps.get_app_configs())
-    yield from (Path(folder) for engine in settings.TEMPLATES for folder in engine.get("DIRS", ()))
+    engines: list[dict[str, Any]] = list(settings.TEMPLATES)
+    yield from (Path(folder) for engine in engines for folder in engine.get("DIRS", ()))
     # An entry may be a pair of a prefix and a folder.
-    for entry in settings.STATICFILES_DIRS:
+    entries: list[Any] = list(settings.STATICFILES_DIRS)
+    for entry in entries:
         yield Path(entry[1] if isinstance(entry, (list, tuple)) else entry)
 
 

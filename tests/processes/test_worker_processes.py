@@ -178,6 +178,13 @@ def memory(pid: int) -> int:
     return int(line)
 
 
+def test_logging_may_be_made_of_objects(run_workers: RunWorkers, folder: Path) -> None:
+    with (folder / "small_settings.py").open("a") as file:
+        file.write("import logging\nLOGGING['formatters']['line']['()'] = logging.Formatter\n")
+        file.write("LOGGING['formatters']['line']['fmt'] = '{processName} {levelname} {message}'\n")
+    wait_until_ready(run_workers("--processes", "1"), 1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_running_consumers_finish(
     number: signal.Signals, run_workers: RunWorkers, layer: RedisChannelLayer, redis: Redis

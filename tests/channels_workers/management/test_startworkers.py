@@ -21,6 +21,7 @@ from labs.harness.processes import Processes, clean_environment
 from labs.harness.project import ROOT
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
+from tests.docs.pages import code, page
 
 ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -65,11 +66,16 @@ def files(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in paths}
 
 
-def follow(folder: Path, output: str) -> None:
-    """Add the lines that the command asks for to the settings."""
+def wanted_settings(output: str) -> str:
+    """The lines that the command asks for."""
     [lines] = re.findall(r"^Add to the end of .*:\n\n((?: {4}.*\n)+)", output, re.MULTILINE)
+    return textwrap.dedent(lines)
+
+
+def follow(folder: Path, output: str) -> None:
+    """Add them to the settings."""
     with (folder / "my_site" / "settings.py").open("a") as file:
-        file.write(textwrap.dedent(lines))
+        file.write(wanted_settings(output))
 
 
 def test_the_command_says_what_it_writes_and_what_is_next(folder: Path) -> None:
@@ -81,6 +87,25 @@ def test_the_command_says_what_it_writes_and_what_is_next(folder: Path) -> None:
     assert os.access(folder / "deploy" / "start", os.X_OK)
     for next_step in ("Add to the end", "runserver", "SECRET_KEY", "docker compose", "/etc/"):
         assert next_step in output.partition("\n\n")[2]
+
+
+def test_the_page_shows_the_lines_that_the_command_asks_for(folder: Path) -> None:
+    shown = page("how-to/start").marked("output", "settings")
+    assert wanted_settings(startworkers(folder)) == shown.replace("mysite", "my_site")
+
+
+def test_the_page_lists_the_parts() -> None:
+    rows = page("how-to/start").table("parts")
+    assert [code(row[0])[0] for row in rows] == list(PARTS)
+
+
+def test_the_page_lists_the_variables_that_the_files_read(folder: Path) -> None:
+    startworkers(folder)
+    production = (folder / "my_site" / "production.py").read_text()
+    read = set(re.findall(r'environ(?:\.get\(|\[)"(\w+)"', production))
+    read |= set(re.findall(r"\$\{?([A-Z_]+)", (folder / "Procfile").read_text()))
+    rows = page("how-to/start").table("variables")
+    assert {name for row in rows for name in code(row[0])} == read | {"DATABASE_URL"}
 
 
 def test_files_are_for_this_project(folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from channels_workers.processes.__main__ import VARIABLE
 from channels_workers.processes.handover import PROGRAM
 from labs.harness.processes import Process, Processes
 from labs.harness.project import ROOT
@@ -47,11 +48,16 @@ def start(start_process: Processes, tmp_path: Path) -> Start:
 
     def run(count: int, code: str) -> Process:
         write_code(tmp_path, code)
-        given = json.dumps({"count": count, "path": sys.path, "settings": ""})
-        command = [sys.executable, "-P", PROGRAM, given, sys.executable, "worker.py"]
-        return start_process(command, name="parent", cwd=tmp_path)
+        command = [sys.executable, "-P", PROGRAM, sys.executable, "worker.py"]
+        return start_process(command, name="parent", cwd=tmp_path, env=given(count))
 
     return run
+
+
+def given(count: int) -> dict[str, str]:
+    """What the parent is told."""
+    options = {"count": count, "path": sys.path, "settings": "", "logging": {}}
+    return {VARIABLE: json.dumps(options)}
 
 
 def write_code(folder: Path, code: str) -> None:
@@ -163,14 +169,13 @@ def test_pauses_grow_and_it_gives_up_if_none_can_start(start: Start) -> None:
 def test_it_does_not_give_up_while_one_runs(start: Start) -> None:
     parent = start(2, f"sys.exit(3) if number == '2' else None\n{GOOD}")
     parent.wait_for_line("Starting another in 4 s$")
-    assert is_running(pids(parent)[0])
+    assert sum(map(is_running, pids(parent))) == 1
     assert parent.terminate() == 0
 
 
 def test_a_missing_program_is_a_failed_start(start_process: Processes, tmp_path: Path) -> None:
-    given = json.dumps({"count": 1, "path": sys.path, "settings": ""})
-    command = [sys.executable, "-P", PROGRAM, given, tmp_path / "missing"]
-    parent = start_process(command, name="parent", cwd=tmp_path)
+    command = [sys.executable, "-P", PROGRAM, tmp_path / "missing"]
+    parent = start_process(command, name="parent", cwd=tmp_path, env=given(1))
     parent.wait_for_line("^Worker process 1 cannot start: .*No such file.* Trying again in 1 s$")
     assert parent.wait() == 1
 
@@ -330,12 +335,11 @@ def test_a_closed_terminal_stops_all(tmp_path: Path) -> None:
     """It sends SIGHUP, and nobody is there to see the new code."""
     (tmp_path / "worker.py").write_text(WORKER)
     write_code(tmp_path, f"signal.signal(1, lambda *_: None)\n{GOOD}\nPath('stopped').touch()")
-    given = json.dumps({"count": 1, "path": sys.path, "settings": ""})
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover
         os.chdir(tmp_path)
-        program = [sys.executable, "-P", str(PROGRAM), given, sys.executable, "worker.py"]
-        os.execv(sys.executable, program)
+        program = [sys.executable, "-P", str(PROGRAM), sys.executable, "worker.py"]
+        os.execve(sys.executable, program, os.environ | given(1))
     try:
         said = b""
         while b"are ready" not in said:
