@@ -2,12 +2,10 @@
 
 import importlib
 import json
-import logging.config
 import os
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 #: What ``handover`` gives to it, as JSON: count, path, settings and logging.
 VARIABLE = "CHANNEL_WORKERS_PROCESSES"
@@ -21,21 +19,10 @@ def main(command: list[str]) -> int:
     # The package without its __init__, which loads Django and most of the engine.
     package = sys.modules["channels_workers"] = ModuleType("channels_workers")
     package.__path__ = [str(Path(__file__).parents[1])]
-    configure_logging(given)
+    importlib.import_module("channels_workers.processes.logs").configure(**given["logs"])
     supervisor = importlib.import_module("channels_workers.processes.supervisor")
     status: int = supervisor.run(given["count"], command, environment)
     return status
-
-
-def configure_logging(given: dict[str, Any]) -> None:
-    """Log as the project does."""
-    if given["logging"]:
-        logging.config.dictConfig(given["logging"])
-    elif given["settings"] and given["logging"] is None:
-        os.environ["DJANGO_SETTINGS_MODULE"] = given["settings"]
-        settings = importlib.import_module("django.conf").settings
-        configure = importlib.import_module("django.utils.log").configure_logging
-        configure(settings.LOGGING_CONFIG, settings.LOGGING)
 
 
 if __name__ == "__main__":

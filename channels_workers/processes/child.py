@@ -96,12 +96,17 @@ class Child:
         if self.is_stopping:
             return
         self.kill_at = time.monotonic() + self._limit + MARGIN
-        if self.is_ready and self._link is not None:
-            # No signal: systemd and Heroku send one to each process, and a second ends it at once.
-            with suppress(OSError):
-                self._link.send(b"s")
-        else:
+        # No signal: systemd and Heroku send one to each process, and a second ends it at once.
+        if not (self.is_ready and self._tell_to_stop()):
             self._process.terminate()
+
+    def _tell_to_stop(self) -> bool:
+        if self._link is None:
+            return False
+        try:
+            return bool(self._link.send(b"s"))
+        except OSError:  # it has closed the socket
+            return False
 
     def kill(self) -> None:
         """End it at once."""

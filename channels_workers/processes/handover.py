@@ -6,10 +6,11 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from django.conf import settings
 
+from channels_workers.processes import logs
 from channels_workers.processes.__main__ import VARIABLE
 
 #: The program of the parent.
@@ -25,8 +26,7 @@ def become_parent(count: int) -> NoReturn:
     given = {
         "count": count,
         "path": sys.path,
-        "settings": os.environ.get("DJANGO_SETTINGS_MODULE", ""),
-        "logging": plain_logging(),
+        "logs": logs.describe(settings.LOGGING_CONFIG, settings.LOGGING),
     }
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -34,17 +34,6 @@ def become_parent(count: int) -> NoReturn:
     command = [sys.executable, "-P", str(PROGRAM), sys.executable, *sys.orig_argv[1:]]
     environment = {**initial_environment(), VARIABLE: json.dumps(given)}
     os.execve(sys.executable, command, environment)  # noqa: S606
-
-
-def plain_logging() -> dict[str, Any] | None:
-    """Return ``LOGGING`` if it is plain data; None if only the settings can make it."""
-    if settings.LOGGING_CONFIG != "logging.config.dictConfig":
-        return None
-    try:
-        plain: dict[str, Any] = json.loads(json.dumps(settings.LOGGING))
-    except (TypeError, ValueError):
-        return None
-    return plain
 
 
 def initial_environment(file: Path = INITIAL_ENVIRONMENT) -> dict[str, str]:

@@ -65,6 +65,10 @@ class Parent:
         Duty("ready for the parent", tell_ready).start()
         Duty("word of the parent", wait_for_stop).start()
 
+    def close(self) -> None:
+        """Close the socket."""
+        self._link.close()
+
     def tell_changed(self) -> None:
         """Tell the parent that the code has changed."""
         self._tell("changed")

@@ -31,6 +31,9 @@ class Slot:
     start_at: float = field(default_factory=time.monotonic)
     _failures: int = 0
 
+    def __str__(self) -> str:
+        return f"Worker process {self.number}"
+
     @property
     def children(self) -> list[Child]:
         """The processes of this place."""

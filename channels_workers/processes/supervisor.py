@@ -84,18 +84,15 @@ class Supervisor:
             return
         for slot in self.slots:
             if slot.child is None and slot.start_at <= time.monotonic():
-                slot.child = self._start(slot)
+                try:
+                    slot.child = self._start(slot)
+                except OSError as error:
+                    pause = slot.note_failed_start()
+                    text = f"{slot} cannot start: {error}. Trying again in {pause:g} s"
+                    say(logging.ERROR, text, fields("process_ended"))
 
-    def _start(self, slot: Slot) -> Child | None:
-        try:
-            return Child.start(self._command, self._environment, slot.number, len(self.slots))
-        except OSError as error:
-            pause = slot.note_failed_start()
-            text = (
-                f"Worker process {slot.number} cannot start: {error}. Trying again in {pause:g} s"
-            )
-            say(logging.ERROR, text, fields("process_ended"))
-            return None
+    def _start(self, slot: Slot) -> Child:
+        return Child.start(self._command, self._environment, slot.number, len(self.slots))
 
     def _wait(self) -> None:
         """Wait for a signal, a word of a process, or the next thing to do."""
@@ -173,7 +170,7 @@ class Supervisor:
         child.close()
         if child is slot.successor:
             slot.successor = None
-            self._give_up(f"{child} {described(status)}")
+            self._give_up(f"{child} {described(status)} before it was ready")
             return
         slot.child, slot.successor = slot.successor, None
         text = f"{child} {described(status)}"
@@ -186,7 +183,7 @@ class Supervisor:
             when = f" in {pause:g} s" if pause else ""
             say(logging.ERROR, f"{text}. Starting another{when}", fields("process_ended"))
             if self._replacing and self._replacing[1] is child:
-                self._give_up(text)
+                self._give_up(f"{text} before it was ready")
 
     def _note_stopped(self, child: Child, status: int, text: str) -> None:
         if status != 0 and (child.is_ready or status != -signal.SIGTERM):
@@ -225,8 +222,10 @@ class Supervisor:
         if not self._old:
             return
         slot = self._old.popleft()
-        if (new := self._start(slot)) is None:
-            self._give_up(f"Worker process {slot.number} cannot start")
+        try:
+            new = self._start(slot)
+        except OSError as error:
+            self._give_up(f"{slot} cannot start: {error}")
             return
         if slot.child is None:
             slot.child = new
@@ -240,7 +239,7 @@ class Supervisor:
         self._replacing = None
         self._old.clear()
         if self._stopping is None:
-            text = f"{why} before it was ready. Those that are not replaced run the old code"
+            text = f"{why}. Those that are not replaced run the old code"
             say(logging.ERROR, text, fields("replace_failed"))
 
 

@@ -56,7 +56,7 @@ def start(start_process: Processes, tmp_path: Path) -> Start:
 
 def given(count: int) -> dict[str, str]:
     """What the parent is told."""
-    options = {"count": count, "path": sys.path, "settings": "", "logging": {}}
+    options = {"count": count, "path": sys.path, "logs": {"settings": "", "plain": {}}}
     return {VARIABLE: json.dumps(options)}
 
 
@@ -144,6 +144,14 @@ def test_a_killed_process_is_replaced(start: Start) -> None:
     wait_for(lambda: len(pids(parent)) == 3, parent.describe)
     assert is_running(other)
     assert parent.terminate() == 0
+
+
+def test_a_signal_without_a_name_has_a_number(start: Start) -> None:
+    parent = start(1, GOOD)
+    parent.wait_for_line("are ready$")
+    number = signal.SIGRTMIN + 2
+    os.kill(pids(parent)[0], number)
+    parent.wait_for_line(rf"was killed by signal {number}\. Starting another")
 
 
 def test_a_process_that_was_told_to_end_is_replaced(start: Start) -> None:
@@ -265,6 +273,43 @@ def test_a_stop_ends_a_replacement(start: Start, tmp_path: Path) -> None:
     assert parent.terminate() == 0
     assert count_lines(parent, "stopped") == 2
     assert "old code" not in parent.output
+
+
+def test_broken_code_in_an_empty_place_ends_the_replacement(start: Start, tmp_path: Path) -> None:
+    parent = start(2, f"sys.exit(3) if number == '1' else None\n{GOOD}")
+    parent.wait_for_line("Starting another in 4 s$")
+    write_code(tmp_path, BAD)
+    parent.signal(signal.SIGHUP)
+    parent.wait_for_line("ended with status 3 before it was ready. Those")
+    assert sum(map(is_running, pids(parent))) == 1
+    write_code(tmp_path, GOOD)
+    parent.wait_for_line("^All 2 worker processes are ready$")
+
+
+def test_a_program_that_is_gone_replaces_nothing(start_process: Processes, tmp_path: Path) -> None:
+    (tmp_path / "worker.py").write_text(f"#!{sys.executable}\n{WORKER}")
+    (tmp_path / "worker.py").chmod(0o755)
+    write_code(tmp_path, GOOD)
+    command = [sys.executable, "-P", PROGRAM, tmp_path / "worker.py"]
+    parent = start_process(command, name="parent", cwd=tmp_path, env=given(1))
+    parent.wait_for_line("are ready$")
+    (tmp_path / "worker.py").unlink()
+    parent.signal(signal.SIGHUP)
+    parent.wait_for_line("^Worker process 1 cannot start: .*No such file.* Those that")
+    assert is_running(pids(parent)[0])
+    assert parent.terminate() == 0
+
+
+def test_sighup_starts_nothing_while_all_stop(start: Start) -> None:
+    wait = "\nwhile not Path('go').exists(): time.sleep(0.01)"
+    parent = start(1, f"{GOOD}\nwrite('stopping'){wait}")
+    parent.wait_for_line("are ready$")
+    parent.signal(signal.SIGTERM)
+    parent.wait_for_line("^stopping$")
+    parent.signal(signal.SIGHUP)
+    (parent.log.parent / "go").touch()
+    assert parent.wait() == 0
+    assert len(pids(parent)) == 1
 
 
 def test_a_process_says_that_the_code_has_changed(start: Start, tmp_path: Path) -> None:
