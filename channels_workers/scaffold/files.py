@@ -37,6 +37,7 @@ PARTS = {
         ("deploy/systemd/target", "deploy/systemd/{name}.target"),
         ("deploy/systemd/env", "deploy/systemd/{name}.env"),
     ),
+    "autoscale": (("deploy/autoscale", "deploy/autoscale"),),
     "nginx": (("deploy/nginx/site.conf", "deploy/nginx/{name}.conf"),),
     "kubernetes": tuple(
         (f"deploy/kubernetes/{name}.yaml",) * 2
@@ -50,7 +51,7 @@ PARTS = {
 NEEDS = {"compose": "procfile", "systemd": "procfile", "kubernetes": "compose"}
 
 #: The files that can be run.
-PROGRAMS = ("deploy/start",)
+PROGRAMS = ("deploy/start", "deploy/autoscale")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from channels_workers.conf import (
     http_by_workers,
 )
 
-PATHS = ["HEALTH_PATH", "READY_PATH"]
+PATHS = ["HEALTH_PATH", "READY_PATH", "LOAD_PATH"]
 OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", "RETRY_ON", *PATHS, *MAY_BE_ZERO]
 NUMBERS = [field.name for field in fields(Configuration) if field.name not in OTHERS]
 
@@ -33,7 +33,7 @@ def test_defaults_match_the_documentation() -> None:
     assert defaults.HTTP == "interface"
     assert defaults.HANDSHAKE_TIMEOUT < 5, "Daphne's own time-out would come first"
     assert all(getattr(defaults, name) > 0 for name in NUMBERS)
-    assert [getattr(defaults, name) for name in PATHS] == ["", ""]
+    assert [getattr(defaults, name) for name in PATHS] == ["", "", ""]
 
 
 def test_a_set_key_keeps_other_defaults(settings: Settings) -> None:
