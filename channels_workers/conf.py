@@ -243,6 +243,9 @@ class Configuration:
     #: Path of the readiness probe, such as ``/readyz``; empty: none.
     READY_PATH: str = ""
 
+    #: Path of the load of all workers as JSON, for autoscalers, such as ``/load``; empty: none.
+    LOAD_PATH: str = ""
+
 
 #: Numbers that may be 0.
 MAY_BE_ZERO = (

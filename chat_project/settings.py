@@ -284,6 +284,8 @@ CHANNEL_WORKERS = {
     # Paths for health checks, outside of the URLs. Neither reveals secrets.
     "HEALTH_PATH": "/healthz",
     "READY_PATH": "/readyz",
+    # The load of the workers, for autoscalers.
+    "LOAD_PATH": environment.text("LOAD_PATH"),
 }
 
 # The numbers of processes, and of connections that Redis and the database allow; 0 if unknown. A

@@ -7,11 +7,10 @@ address as the host, which ALLOWED_HOSTS and a redirect to HTTPS would refuse.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -21,6 +20,8 @@ from channels_workers.concurrency.futures import call_in, settle
 from channels_workers.concurrency.threads import Duty
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerRefused, LayerUnavailable
+from channels_workers.interface.load import Load
+from channels_workers.interface.probes import send_json
 from channels_workers.interface.script_name import path_info, script_name
 from channels_workers.interface.types import Application, Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
@@ -49,10 +50,11 @@ SILENT = "does not answer"
 
 
 class Health:
-    """The two probe pages of one interface server, at ``HEALTH_PATH`` and ``READY_PATH``."""
+    """The pages of one interface server at ``HEALTH_PATH``, ``READY_PATH`` and ``LOAD_PATH``."""
 
     def __init__(self, layer: Callable[[], WorkerLayer], is_draining: Callable[[], bool]) -> None:
         self.is_draining = is_draining
+        self._load = Load(layer)
         self._checks = (
             CachedCheck(LayerChecks(layer)),
             CachedCheck(DatabaseChecks()),
@@ -60,7 +62,7 @@ class Health:
         self._was_ready: bool | None = None
 
     def check_at(self, scope: Scope) -> Application | None:
-        """Return the probe page at the path of *scope*, if there is one.
+        """Return the page at the path of *scope*, if there is one.
 
         Proxies send the prefix of the site, probers beside the server do not. Both get the page,
         even if the server puts its ``--root-path`` in front of a path that has it already.
@@ -69,7 +71,12 @@ class Health:
         path = path_info(path_info(scope["path"], prefix), prefix)
         if not path:
             return None
-        return {limits.HEALTH_PATH: self.alive, limits.READY_PATH: self.ready}.get(path)
+        pages: dict[str, Application] = {
+            limits.LOAD_PATH: self._load.page,
+            limits.READY_PATH: self.ready,
+            limits.HEALTH_PATH: self.alive,
+        }
+        return pages.get(path)
 
     async def alive(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200: the process is alive."""
@@ -226,15 +233,7 @@ def is_fine(checks: Checks) -> bool:
 
 
 async def answer(scope: Scope, send: Send, checks: Checks) -> None:
-    """Send *checks* as JSON: 200 if all passed, else 503; 405 unless it is GET or HEAD."""
+    """Send *checks* as JSON: 200 if all passed, else 503."""
     fine = is_fine(checks)
-    status = 200 if fine else 503
-    told: dict[str, Any] = {"status": OK if fine else "unavailable", "checks": checks}
-    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-    if scope["method"] not in ("GET", "HEAD"):
-        status, told = 405, {"status": "use GET or HEAD"}
-        headers.append((b"allow", b"GET, HEAD"))
-    body = f"{json.dumps(told)}\n".encode()
-    headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+    told = {"status": OK if fine else "unavailable", "checks": checks}
+    await send_json(scope, send, 200 if fine else 503, told)

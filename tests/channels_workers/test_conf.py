@@ -16,7 +16,7 @@ from channels_workers.conf import (
     http_by_workers,
 )
 
-PATHS = ["HEALTH_PATH", "READY_PATH"]
+PATHS = ["HEALTH_PATH", "READY_PATH", "LOAD_PATH"]
 SWITCHES = ["CLOSE_ON_ERROR"]
 OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", "MIDDLEWARE", "RELAY", "RETRY_ON"]
 OTHERS += [*PATHS, *MAY_BE_ZERO, *SWITCHES]
@@ -35,7 +35,7 @@ def test_defaults_match_the_documentation() -> None:
     assert defaults.HTTP == "interface"
     assert defaults.HANDSHAKE_TIMEOUT < 5, "Daphne's own time-out would come first"
     assert all(getattr(defaults, name) > 0 for name in NUMBERS)
-    assert [getattr(defaults, name) for name in PATHS] == ["", ""]
+    assert [getattr(defaults, name) for name in PATHS] == ["", "", ""]
 
 
 def test_a_set_key_keeps_other_defaults(settings: Settings) -> None:

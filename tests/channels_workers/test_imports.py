@@ -51,9 +51,9 @@ ROWS = [
     ["layers.aside", "layers.mailboxes"],
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
-    ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "signals"],
+    ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "processes", "signals"],
     ["django_parts", "interface.types", "logs", "migrations", "models", "tables"],
-    ["upgrade"],  # independent: delegates to another distribution
+    ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
 
 #: Django registers system checks when the apps are ready.

@@ -1,14 +1,15 @@
 """The units in deploy/systemd/, as far as they can be tested without systemd."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from channels_workers.conf import Configuration
-from labs.harness.processes import clean_environment
+from channels_workers.management.commands.runworker import EXIT_TIME
+from channels_workers.processes.child import MARGIN
+from channels_workers.worker.group import LEAVE_TIME
 from labs.harness.procfile import read_procfile
 from labs.harness.project import ROOT
 from labs.harness.requirements import locked
@@ -80,54 +81,16 @@ def of_units(name: str) -> Iterator[str]:
         yield from values(file, name)
 
 
-# Scaling workers. A fake systemctl records the requests of the script.
+def test_workers_use_all_cores_and_load_new_code_without_a_gap() -> None:
+    unit = FOLDER / "chat-worker.service"
+    assert values(unit, "Environment") == ["WORKER_CONCURRENCY=auto"]
+    assert values(unit, "ExecReload") == ["/bin/kill -HUP $MAINPID"]
+    assert values(COMMON, "KillMode") == ["mixed"], "The parent stops its workers itself."
 
 
-@pytest.fixture
-def systemctl(tmp_path: Path) -> Path:
-    """A fake systemctl that knows four workers."""
-    program = tmp_path / "systemctl"
-    program.write_text(
-        f"""#!/bin/sh
-        echo "$*" >>{tmp_path}/asked
-        [ "$1" != list-units ] ||
-          for n in 1 2 10 3; do echo "chat-worker@$n.service loaded active running Worker"; done
-        """
-    )
-    program.chmod(0o755)
-    return program
-
-
-def scale(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
-    env = clean_environment()
-    return subprocess.run(
-        [FOLDER / "scale", *arguments],
-        env=env | {"PATH": f"{path.parent}:{env['PATH']}"},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
-def test_one_number_sets_how_many_workers_run(systemctl: Path) -> None:
-    result = scale("2", path=systemctl)
-    assert result.returncode == 0, result.stderr
-    asked = (systemctl.parent / "asked").read_text().splitlines()
-    assert [line for line in asked if "able --now" in line] == [
-        "enable --now chat-worker@1.service",
-        "enable --now chat-worker@2.service",
-        "disable --now chat-worker@10.service",
-        "disable --now chat-worker@3.service",
-    ]
-
-
-@pytest.mark.parametrize("given", [[], [""], ["-1"], ["two"], ["1", "2"]])
-def test_scale_refuses_an_invalid_number(given: list[str], systemctl: Path) -> None:
-    result = scale(*given, path=systemctl)
-    assert result.returncode == 2
-    assert "scale expects the number of workers" in result.stderr
-    assert not (systemctl.parent / "asked").exists()
+def test_a_parent_that_kills_a_stuck_worker_ends_in_time() -> None:
+    (seconds,) = values(COMMON, "TimeoutStopSec")
+    assert int(seconds) > Configuration().STOP_TIMEOUT + LEAVE_TIME + EXIT_TIME + MARGIN
 
 
 # Gunicorn, which the Procfile does not start, is in a unit and in docs/how-to/deploy-nginx.md.

@@ -138,7 +138,8 @@ def test_versions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "heading"), [("runworker", 0), ("runserver", 1), ("channelstatus", 2)]
+    ("command", "heading"),
+    [("runworker", 0), ("runserver", 1), ("channelstatus", 2), ("startworkers", 3)],
 )
 def test_options_exist(command: str, heading: int) -> None:
     module = importlib.import_module(f"channels_workers.management.commands.{command}")
@@ -151,6 +152,7 @@ def test_options_exist(command: str, heading: int) -> None:
         assert option in parser.format_help()
     if command == "runworker":
         own = {"--threads", "--only-channels", "--exclude-channels", "--layer"}
+        own |= {"--processes", "--reload"}
         assert own <= set(options)
 
 

@@ -57,6 +57,8 @@ def test_the_wheel_contains_every_file_of_the_engine(wheel: zipfile.ZipFile) -> 
         for pattern in ("*.py", "*.lua", "*.js", "py.typed")
         for file in (ROOT / "channels_workers").rglob(pattern)
     }
+    templates = (ROOT / "channels_workers" / "scaffold" / "templates").rglob("*")
+    wanted |= {str(file.relative_to(ROOT)) for file in templates if file.is_file()}
     packed = {name for name in wheel.namelist() if name.startswith("channels_workers/")}
     assert packed == wanted
     assert any(name.endswith(".lua") for name in packed)

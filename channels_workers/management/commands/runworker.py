@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Collection
 from types import FrameType
 from typing import Any
 
@@ -16,13 +17,17 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 
 from channels_workers.checks.configuration import check_worker
 from channels_workers.concurrency.threads import Duty
-from channels_workers.layers.types import (
-    Delivery,
-)
+from channels_workers.conf import configuration
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.types import Delivery
 from channels_workers.logs import fields
+from channels_workers.processes.changes import watch_code
+from channels_workers.processes.cores import usable_cores
+from channels_workers.processes.handover import become_parent
+from channels_workers.processes.parent import Parent
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 from channels_workers.signals import worker_process_ready
-from channels_workers.worker.group import WorkerGroup
+from channels_workers.worker.group import LEAVE_TIME, WorkerGroup, filter_channels, worker_router
 
 logger = logging.getLogger(__name__)
 
@@ -33,17 +38,19 @@ EXIT_TIME = 1.0
 
 
 class StopSignals:
-    """Waits for SIGTERM or SIGINT; a second one ends the process at once.
+    """Waits for SIGTERM or SIGINT; a second one ends the process at once. It ignores *ignored*.
 
     Python writes the number of each signal into a file descriptor as it arrives. A handler in
     Python would run too late if the main thread were in a system call.
     """
 
-    def __init__(self) -> None:
-        self.reader, writer = os.pipe()
-        os.set_blocking(writer, False)
+    def __init__(self, ignored: Collection[signal.Signals] = ()) -> None:
+        self.reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
         self._previous = {each: signal.signal(each, self._note) for each in SIGNALS}
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        # A handler, since programs that consumers start would inherit SIG_IGN.
+        self._previous |= {each: signal.signal(each, self._ignore) for each in ignored}
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._masks = threading.local()
         os.register_at_fork(
             before=self._hold_back,
@@ -54,6 +61,9 @@ class StopSignals:
     def _note(self, number: int, frame: FrameType | None) -> None:
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
+
+    def _ignore(self, number: int, frame: FrameType | None) -> None:
+        pass
 
     def _hold_back(self) -> None:
         # A signal to a child that still has the descriptor would be read in this process.
@@ -70,15 +80,23 @@ class StopSignals:
         self._let_through()
 
     def wait(self) -> None:
-        """Wait until SIGTERM or SIGINT comes."""
+        """Wait until SIGTERM or SIGINT comes, or :meth:`stop_waiting` is called."""
         while os.read(self.reader, 1)[0] not in SIGNALS:
             pass
+
+    def stop_waiting(self) -> None:
+        """End the wait, from any thread. The next signal is still the first one."""
+        os.write(self._writer, bytes([signal.SIGTERM]))
 
 
 class Command(BaseCommand):
     """Run consumers until SIGTERM or SIGINT; then finish the running ones."""
 
     help = "Runs consumers: pulls messages from the channel layer until SIGTERM or SIGINT."
+
+    #: The process that has started this one with ``--processes``.
+    parent: Parent | None = None
+    _is_program = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options of 1.1.8."""
@@ -103,24 +121,34 @@ class Command(BaseCommand):
             "--threads",
             type=_at_least_one,
             default=1,
-            help="Number of consumers that run at once in this process (default: 1).",
+            help="Number of consumers that run at once in each process (default: 1).",
+        )
+        parser.add_argument(
+            "--processes",
+            type=_number_of_processes,
+            metavar="N",
+            help="Run N worker processes, or one per usable core ('auto'), and restart those that "
+            "end. SIGHUP replaces them one by one, to load new code.",
+        )
+        parser.add_argument(
+            "--reload",
+            action="store_true",
+            help="For development: replace the worker processes when code changes.",
         )
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Run the command; end the process after it, even if threads still run."""
+        self._is_program = True
         super().run_from_argv(argv)
         Duty("end of the process", end_late).start()
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the workers; CommandError if they cannot start."""
+        self.parent = Parent.find()
+        layer = find_layer(options["layer"])
         try:
-            layer = get_channel_layer(options["layer"])
-        except ImproperlyConfigured as error:
-            raise CommandError(str(error)) from None
-        if problems := check_worker(options["layer"]):
-            texts = (f"{problem.id}: {problem.msg} {problem.hint}" for problem in problems)
-            raise CommandError("\n".join(texts))
-        try:
+            if self.parent is None and (options["processes"] or options["reload"]):
+                self.become_parent(options)
             group = WorkerGroup(
                 layer,
                 n_threads=options["threads"],
@@ -130,18 +158,36 @@ class Command(BaseCommand):
             )
         except ValueError as error:
             raise CommandError(str(error)) from error
+        if options["reload"] and self.parent is not None and self.parent.number == 1:
+            watch_code(self.parent.tell_changed)
         self.run(group)
 
+    def become_parent(self, options: dict[str, Any]) -> None:
+        """Become the parent of processes that run this command again; ValueError if none could."""
+        if not self._is_program:
+            raise CommandError(
+                "--processes and --reload start the command line of this process again, and it is "
+                "not runworker. Start it as 'manage.py runworker', or leave the options out."
+            )
+        channels = worker_router().channels_and_defaults
+        filter_channels(channels, options["only_channels"], options["exclude_channels"])
+        become_parent(options["processes"] or 1)
+
     def run(self, group: WorkerGroup) -> None:
-        """Run *group* until a signal comes."""
-        signals = StopSignals()
+        """Run *group* until a signal comes, or the parent asks for the end."""
+        parent = self.parent
+        signals = StopSignals(ignored=[signal.SIGHUP] if parent else [])
+        name = f"{group.process}, {parent.describe()}" if parent else group.process
         self.say(
-            f"Worker {group.process}: {len(group.workers)} thread(s) on {group.channel_layer}, "
+            f"Worker {name}: {len(group.workers)} thread(s) on {group.channel_layer}, "
             f"listening on channels {', '.join(group.channels)}",
             fields("worker_starts", process_id=group.process),
         )
         worker_process_ready.send(sender=group)
         group.start()
+        if parent is not None:
+            limit = configuration().STOP_TIMEOUT + LEAVE_TIME + EXIT_TIME
+            parent.begin(group.wait_until_known, limit, signals.stop_waiting)
         signals.wait()
         text = "Stopping: running consumers finish first"
         self.say(text, fields("worker_stops", process_id=group.process))
@@ -160,6 +206,18 @@ class Command(BaseCommand):
     def log_delivery(self, delivery: Delivery) -> None:
         """Print the message that a thread runs next."""
         self.stdout.write(f"{delivery.channel} {delivery.id}")
+
+
+def find_layer(alias: str) -> WorkerLayer:
+    """Return the layer of *alias*; CommandError if no worker can use it."""
+    try:
+        layer = get_channel_layer(alias)
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from None
+    if problems := check_worker(alias):
+        texts = (f"{problem.id}: {problem.msg} {problem.hint}" for problem in problems)
+        raise CommandError("\n".join(texts))
+    return layer
 
 
 def end_late() -> None:
@@ -184,3 +242,7 @@ def _at_least_one(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be a number from 1 on, not {text!r}")
     return number
+
+
+def _number_of_processes(text: str) -> int:
+    return usable_cores() if text == "auto" else _at_least_one(text)

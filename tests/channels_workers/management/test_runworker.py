@@ -132,6 +132,20 @@ def test_the_thread_count_must_be_positive(number: str) -> None:
         call_command("runworker", "--threads", number)
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "all", ""])
+def test_the_number_of_processes_must_be_positive(number: str) -> None:
+    with pytest.raises(CommandError, match=rf"must be a number from 1 on.*, not '{number}'"):
+        call_command("runworker", "--processes", number)
+
+
+@pytest.mark.parametrize("options", [["--processes", "2"], ["--processes", "auto"], ["--reload"]])
+def test_only_a_command_line_can_be_started_again(options: list[str], settings: Settings) -> None:
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "CONFIG": {"hosts": [url]}}}
+    with pytest.raises(CommandError, match="Start it as 'manage.py runworker'"):
+        call_command("runworker", *options)
+
+
 def test_an_unconfigured_layer_is_named(memory_layer: InMemoryChannelLayer) -> None:
     with pytest.raises(CommandError, match="has no 'other'"):
         call_command("runworker", "--layer", "other")
@@ -242,7 +256,9 @@ def test_the_last_log_lines_have_the_current_id(
         )
         wait_for(lambda: group.process != former, "a new name")
 
-    monkeypatch.setattr(runworker, "StopSignals", lambda: SimpleNamespace(wait=wait_until_renamed))
+    monkeypatch.setattr(
+        runworker, "StopSignals", lambda ignored: SimpleNamespace(wait=wait_until_renamed)
+    )
     with caplog.at_level(logging.INFO, runworker.logger.name):
         runworker.Command().run(group)
     lines = [each for each in caplog.records if each.name == runworker.logger.name]

@@ -1,0 +1,1 @@
+"""The files that ``manage.py startworkers`` writes, from templates that ``deploy/`` shares."""
