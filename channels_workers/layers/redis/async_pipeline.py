@@ -208,7 +208,7 @@ class PublicAsyncPipeline(AsyncPipeline):
         except redis.exceptions.ResponseError as error:
             if isinstance(error, redis.exceptions.ReadOnlyError):
                 self._is_open = False
-            return error
+            return error.with_traceback(None)  # it would keep the frames of the event loop
 
 
 def make_async_pipeline(pool: redis.asyncio.ConnectionPool) -> AsyncPipeline:

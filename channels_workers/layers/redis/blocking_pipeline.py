@@ -138,7 +138,7 @@ class PublicBlockingPipeline(BlockingPipeline):
         except redis.exceptions.ResponseError as error:
             if isinstance(error, redis.exceptions.ReadOnlyError):
                 self.release()
-            return error
+            return error.with_traceback(None)  # it would keep the frames of the caller
         except BaseException:
             self.release()
             raise

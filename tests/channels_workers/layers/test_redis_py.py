@@ -41,6 +41,7 @@ def test_a_blocking_pipeline(redis_server: RedisServer) -> None:
     text, error, number = pipeline.execute(("SET", "a", "x"), ("INCR", "a"), ("CLIENT", "ID"))
     assert text == b"OK"
     assert isinstance(error, redis.exceptions.ResponseError)
+    assert error.__traceback__ is None, "it would keep frames"
     redis_server.client().execute_command("CLIENT", "KILL", "ID", number)
     with pytest.raises((redis.exceptions.ConnectionError, OSError)):
         pipeline.execute(("PING",))
@@ -58,6 +59,7 @@ async def test_an_asyncio_pipeline(redis_server: RedisServer) -> None:
     text, error, number = await pipeline.execute(("SET", "a", "x"), ("INCR", "a"), ("CLIENT", "ID"))
     assert text == b"OK"
     assert isinstance(error, redis.exceptions.ResponseError)
+    assert error.__traceback__ is None, "it would keep frames"
     await asyncio.to_thread(redis_server.client().execute_command, "CLIENT", "KILL", "ID", number)
     with pytest.raises((redis.exceptions.ConnectionError, OSError)):
         await pipeline.execute(("PING",))

@@ -274,9 +274,12 @@ async def test_nothing_remains_of_a_request(
     workers.finish(await workers.take(REQUEST_DISCONNECT))
     await until(lambda: not application.by_workers.known)
     del client
-    await asyncio.sleep(0)
+    await until(lambda: not requests_in_memory())
+
+
+def requests_in_memory() -> list[Request]:
     gc.collect()
-    assert not [each for each in gc.get_objects() if type(each) is Request]
+    return [each for each in gc.get_objects() if type(each) is Request]
 
 
 @pytest.mark.parametrize(
