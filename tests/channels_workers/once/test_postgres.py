@@ -1,10 +1,8 @@
 """@once on a real PostgreSQL: two runs at once, deadlocks, lost connections."""
 
 import math
-import tempfile
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,45 +20,19 @@ from labs.harness.postgres import Postgres
 from labs.harness.waiting import wait_for
 from tests.channels_workers.consumers import TIMEOUT
 from tests.channels_workers.once.conftest import OUT, Trial
-
-DB = "postgres"
+from tests.channels_workers.postgres import DB, database, running_server
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    # The server runs as another user if root runs the tests, and must reach its folder.
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        made = Postgres(Path(folder))
-        made.create()
+    with running_server() as made:
         yield made
-        made.stop()
-        assert made.process is not None
-        made.process.stop()  # which closes its output
 
 
 @pytest.fixture
 def postgres(server: Postgres, django_db_blocker: DjangoDbBlocker) -> Iterator[Postgres]:
-    options = {
-        **connections.configure_settings({})["default"],
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": "chat",
-        "USER": "postgres",
-        "HOST": str(server.folder),
-        "PORT": server.port,
-        "CONN_HEALTH_CHECKS": True,
-    }
-    connections.settings[DB] = connections.configure_settings({"default": {}, DB: options})[DB]
-    with django_db_blocker.unblock():
-        with connections[DB].schema_editor() as editor:
-            for model in (CommittedMessage, Room):
-                editor.create_model(model)
+    with django_db_blocker.unblock(), database(server, CommittedMessage, Room):
         yield server
-        with connections[DB].schema_editor() as editor:
-            for model in (CommittedMessage, Room):
-                editor.delete_model(model)
-        connections[DB].close()
-    del connections.settings[DB], connections[DB]
 
 
 def rooms() -> list[str]:
