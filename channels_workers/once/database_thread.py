@@ -62,22 +62,37 @@ class _Threads:
 _threads = _Threads()
 
 
+class Care:
+    """Leaves a thread as the next run expects it."""
+
+    def __init__(self) -> None:
+        self.is_done = False
+
+    def take(self) -> None:
+        """Do it now, on that thread, as the last step there."""
+        (_clean_up if HAS_THREADS else _close_connections)()
+        self.is_done = True
+
+
 @asynccontextmanager
-async def database_thread() -> AsyncIterator[None]:
+async def database_thread() -> AsyncIterator[Care]:
     """Have a thread for ``sync_to_async`` and the ORM's coroutines in the block.
 
     In ``async_to_sync()``, as in tests, it is the thread of the caller. Tasks that are left over
     have another thread after the block. Without that part of asgiref each block has a new thread,
-    and so a new connection to the database.
+    and so a new connection to the database. The block may take the care of the thread itself, with
+    its last step there.
     """
     if not HAS_THREADS:
         _log_missing_part()
     async with ThreadSensitiveContext() as context:
         with _known_thread(context) if HAS_THREADS else nullcontext():
+            care = Care()
             try:
-                yield
+                yield care
             finally:
-                await sync_to_async(_clean_up if HAS_THREADS else _close_connections)()
+                if not care.is_done:
+                    await sync_to_async(care.take)()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from channels_workers.exceptions import OnceRefused
 from channels_workers.logs import name_of
 from channels_workers.message import Consumer
-from channels_workers.once.database_thread import close_old, database_thread
+from channels_workers.once.database_thread import Care, close_old, database_thread
 from channels_workers.once.run import Run
 from channels_workers.outbox import running
 
@@ -191,8 +191,8 @@ def _async(func: Consumer, using: str, name: str) -> Consumer:
         if isinstance(run, _Nested):  # on the thread of the outer one, which cleans it up
             return await func(*args, **kwargs)
         try:
-            async with database_thread():
-                return await _run_async(run, func, args, kwargs)
+            async with database_thread() as care:
+                return await _run_async(run, care, func, args, kwargs)
         finally:
             _release(run)
 
@@ -205,17 +205,28 @@ def _begin(run: _Run) -> bool:
     return run.begin()
 
 
+def _end(run: _Run, care: Care, error: BaseException | None = None) -> None:
+    """End *run*, and leave its thread, which is one step there."""
+    try:
+        run.end(error)
+    finally:
+        care.take()
+
+
 async def _run_async(
-    run: _Run, func: Consumer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    run: _Run, care: Care, func: Consumer, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    if not await sync_to_async(_begin)(run):
+    if not await _on_thread_begin(run):
         return None
     try:
         result = await func(*args, **kwargs)
     except GeneratorExit:
         raise
     except BaseException as error:  # noqa: BLE001  (it is raised again where it must be)
-        await sync_to_async(run.end)(error)
+        await _on_thread_end(run, care, error)
         return None
-    await sync_to_async(run.end)()
+    await _on_thread_end(run, care)
     return result
+
+
+_on_thread_begin, _on_thread_end = sync_to_async(_begin), sync_to_async(_end)

@@ -18,6 +18,7 @@ from labs.benchmarks.serving.cores import ANY
 from labs.harness.postgres import program
 
 ROUNDS = {"rows": 100.0, "rows-once": 70.0, "rows-async": 50.0, "rows-async-once": 20.0}
+US = {"rows": 100.0, "rows-once": 150.0}
 
 
 def has_postgres() -> bool:
@@ -74,14 +75,16 @@ def test_each_room_is_measured_with_each_database() -> None:
 def test_the_report() -> None:
     results = Results()
     for room, rate in ROUNDS.items():
-        report = Report(figures={"messages_per_s": rate}, cpu_us={"worker": 250.0})
+        cpu = {"client": 9.0, "server": 50.0, "worker": US[room]} if room in US else {}
+        report = Report(figures={"messages_per_s": rate}, cpu_us=cpu)
         results.add(Measurement(subject(room, "SQLite"), LOAD, LOAD), report)
     text = as_text(results, {"rows": 1, "rows-once": 5}, {"date": "today"})
-    assert "| SQLite | plain | 100 | 1.00 | 250 |  | 1 | 0% |" in text
-    assert "| SQLite | with `@once` | 70.0 | 0.70 | 250 |  | 5 | 0% |" in text
+    assert "| SQLite | plain | 100 | 1.00 | 100 |  | 150 | 1.00 | 1 | 0% |" in text
+    assert "| SQLite | with `@once` | 70.0 | 0.70 | 150 |  | 200 | 0.75 | 5 | 0% |" in text
     assert "| with `@once`, SQLite | 0.70 | 0.6 | 0.8 | reached |" in text
     assert "| `async def`, with `@once`, SQLite | 0.40 | 0.6 | 0.8 | missed |" in text
     assert "| with `@once`, PostgreSQL |  | 0.6 | 0.8 | not measured |" in text
+    assert "| SQLite | `async def`, plain | 50.0 | 1.00 |  |  |  |  |  | 0% |" in text
     assert share(results, "rows-atomic", "SQLite") is None
 
 
