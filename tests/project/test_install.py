@@ -23,7 +23,8 @@ import django
 from django.conf import settings
 settings.configure(
     INSTALLED_APPS=[
-        "channels_workers", "django.contrib.auth", "django.contrib.contenttypes", *sys.argv[1:]
+        "channels_workers", "django.contrib.admin", "django.contrib.auth",
+        "django.contrib.contenttypes", *sys.argv[1:]
     ],
     CHANNEL_ROUTING=[],
 )
