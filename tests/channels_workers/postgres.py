@@ -1,23 +1,20 @@
-"""A real PostgreSQL for tests, as the database `postgres` beside the default one."""
+"""A real PostgreSQL as one of the databases of Django, with the alias `DB`."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from django.db import connections
 from django.db.models import Model
 
-from channels_workers.once import database_thread
 from labs.harness.postgres import Postgres
 
-#: The alias of the database.
 DB = "postgres"
 
 
 @contextmanager
-def started() -> Iterator[Postgres]:
-    """A server, which is stopped at the end."""
+def running_server() -> Iterator[Postgres]:
     # The server runs as another user if root runs the tests, and must reach its folder.
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
@@ -30,8 +27,8 @@ def started() -> Iterator[Postgres]:
 
 
 @contextmanager
-def tables(server: Postgres, models: Sequence[type[Model]]) -> Iterator[None]:
-    """The database with the tables of these models."""
+def database(server: Postgres, *models: type[Model]) -> Iterator[None]:
+    """The database of the server, with the tables of these models. Database access is allowed."""
     options = {
         **connections.configure_settings({})["default"],
         "ENGINE": "django.db.backends.postgresql",
@@ -49,15 +46,5 @@ def tables(server: Postgres, models: Sequence[type[Model]]) -> Iterator[None]:
     with connections[DB].schema_editor() as editor:
         for model in models:
             editor.delete_model(model)
-    for thread in list(database_thread._threads._idle):
-        thread.submit(_forget).result()
-    _forget()
-    del connections.settings[DB]
-
-
-def _forget() -> None:
-    """Close the connection of this thread: the next server has another address."""
-    for connection in connections.all(initialized_only=True):
-        if connection.alias == DB:
-            connection.close()
-            del connections[DB]
+    connections[DB].close()
+    del connections.settings[DB], connections[DB]

@@ -26,8 +26,8 @@ import django
 from django.conf import settings
 settings.configure(
     INSTALLED_APPS=[
-        "channels_workers", "django.contrib.auth", "django.contrib.contenttypes",
-        *([] if sys.argv[1:] else ["channels_workers.tasks"]),
+        "channels_workers", "django.contrib.admin", "django.contrib.auth",
+        "django.contrib.contenttypes", *([] if sys.argv[1:] else ["channels_workers.tasks"]),
     ],
     CHANNEL_ROUTING=[],
 )

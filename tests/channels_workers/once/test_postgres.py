@@ -21,18 +21,18 @@ from labs.harness.postgres import Postgres
 from labs.harness.waiting import wait_for
 from tests.channels_workers.consumers import TIMEOUT
 from tests.channels_workers.once.conftest import OUT, Trial
-from tests.channels_workers.postgres import DB, started, tables
+from tests.channels_workers.postgres import DB, database, running_server
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    with started() as made:
+    with running_server() as made:
         yield made
 
 
 @pytest.fixture
 def postgres(server: Postgres, django_db_blocker: DjangoDbBlocker) -> Iterator[Postgres]:
-    with django_db_blocker.unblock(), tables(server, [CommittedMessage, Room]):
+    with django_db_blocker.unblock(), database(server, CommittedMessage, Room):
         yield server
 
 

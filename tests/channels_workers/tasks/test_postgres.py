@@ -13,7 +13,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from channels_workers import Channel
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import Committed, Delivery, Finished
-from channels_workers.once import once
+from channels_workers.once import database_thread, once
 from channels_workers.once.decorator import databases
 from channels_workers.routing import get_router
 from channels_workers.tasks.api import TaskResultStatus
@@ -25,7 +25,7 @@ from labs.harness.postgres import Postgres
 from labs.harness.waiting import wait_for
 from tests.channels_workers.clients import pull_one
 from tests.channels_workers.consumers import TIMEOUT
-from tests.channels_workers.postgres import DB, started, tables
+from tests.channels_workers.postgres import DB, database, running_server
 from tests.channels_workers.tasks.functions import task
 
 QUEUE = "tasks.default"
@@ -122,7 +122,7 @@ class InPostgres:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    with started() as made:
+    with running_server() as made:
         yield made
 
 
@@ -136,8 +136,24 @@ def postgres(
     settings.DATABASE_ROUTERS = [f"{__name__}.InPostgres"]
     monkeypatch.setitem(globals(), "freezer", Freezer())
     freezer.server = server
-    with django_db_blocker.unblock(), tables(server, [StoredTask, Room]):
-        yield
+    with django_db_blocker.unblock():
+        forget_servers()
+        with database(server, StoredTask, Room):
+            yield
+            forget_servers()
+
+
+def forget_servers() -> None:
+    """Close the connections of threads that are kept: each server has another address."""
+
+    def forget() -> None:
+        for connection in connections.all(initialized_only=True):
+            if connection.alias == DB:
+                connection.close()
+                del connections[DB]
+
+    for thread in list(database_thread._threads._idle):
+        thread.submit(forget).result()
 
 
 def labels() -> list[str]:
