@@ -43,13 +43,29 @@ def _problems(to: RouteTo) -> Iterator[CheckMessage]:
         what, hint = reason
         yield Error(f"{name_of(consumer)} {what}", hint=hint, id="channels_workers.E025")
     elif wrong := _misfit(consumer, to.groups):
-        groups = ", ".join(sorted(to.groups)) or "none"
-        yield Error(
-            f"{name_of(consumer)} cannot be called by the route {to}: {wrong}.",
-            hint="A consumer takes the message, and each named group of the filters as a keyword "
-            f"argument (here: {groups}), or **kwargs.",
-            id="channels_workers.E026",
-        )
+        yield _misfit_error(consumer, to, wrong)
+    elif inspect.isclass(consumer) and issubclass(consumer, BaseConsumer):
+        for method in _methods(consumer, to.channel):
+            if wrong := _refused_groups(method, to.groups):
+                yield _misfit_error(method, to, wrong)
+
+
+def _misfit_error(consumer: Any, to: RouteTo, wrong: str) -> CheckMessage:
+    groups = ", ".join(sorted(to.groups)) or "none"
+    return Error(
+        f"{name_of(consumer)} cannot be called by the route {to}: {wrong}.",
+        hint="A consumer takes the message, and each named group of the filters as a keyword "
+        f"argument (here: {groups}), or **kwargs.",
+        id="channels_workers.E026",
+    )
+
+
+def _methods(consumer: type[BaseConsumer], channel: str) -> Iterator[Any]:
+    """Yield the methods of a class that get the named groups of messages of *channel*."""
+    name = consumer.method_mapping[channel]
+    for each in (name, name.removeprefix("raw_")):
+        if hasattr(consumer, each):
+            yield innermost(getattr(consumer, each))
 
 
 def innermost(consumer: Any) -> Any:
@@ -106,6 +122,15 @@ def _is_generator(consumer: Any) -> bool:
         for is_one in (inspect.isgeneratorfunction, inspect.isasyncgenfunction)
         for function in (consumer, called)
     )
+
+
+def _refused_groups(method: Any, groups: set[str]) -> str:
+    """Return why *method* does not take *groups*; "" if it may take them."""
+    try:
+        inspect.signature(method, follow_wrapped=False).bind_partial(**dict.fromkeys(groups))
+    except TypeError as error:
+        return str(error)
+    return ""
 
 
 def _misfit(consumer: Any, groups: set[str]) -> str:

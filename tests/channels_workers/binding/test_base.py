@@ -139,7 +139,7 @@ def test_the_transaction_is_that_of_the_database_of_the_instance(
 def test_a_failing_layer_is_logged_and_the_row_is_kept(
     reader: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise OSError("no layer")
 
     bind()

@@ -157,6 +157,28 @@ def test_validators_with_a_call_of_their_own(settings: Settings) -> None:
     assert found(settings, route("websocket.connect", Adds(room))) == []
 
 
+def test_methods_of_a_class_take_the_groups(settings: Settings) -> None:
+    class Room(OurWebsocketConsumer):
+        def connect(self, message: Message) -> None:  # type: ignore[override]
+            """Do nothing."""
+
+        def receive(self, text: str | None = None, bytes: Any = None, room: str = "") -> None:  # type: ignore[override]  # noqa: A002
+            """Do nothing."""
+
+    class Work(BaseConsumer):
+        method_mapping = {"work": "work"}  # noqa: RUF012
+
+        def work(self, message: Message, kind: str) -> None:
+            """Do nothing."""
+
+    path = r"^/(?P<room>\w+)/"
+    [problem] = found(settings, route_class(Room, path=path), route_class(Work, kind="(?P<kind>.)"))
+    assert problem.id == "channels_workers.E026"
+    assert "Room.connect cannot be called by the route websocket.connect" in problem.msg
+    assert "got an unexpected keyword argument 'room'" in problem.msg
+    assert found(settings, route_class(Room)) == []
+
+
 def test_classes_of_consumers(settings: Settings) -> None:
     routes = [route_class(Ours), route_class(OurWebsocketConsumer, path="^/(?P<room>a)/")]
     assert found(settings, *routes[1:]) == []
