@@ -1,4 +1,8 @@
-"""What the regular expressions of filters can match, by their parts as Python reads them."""
+"""What the regular expressions of filters can match, by their parts as Python reads them.
+
+Python has no public parser of regular expressions. Without the parts that this module knows, the
+answers are "unclear", and the checks that ask find nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-#: Python has no public parser of regular expressions.
-_parser: Any = re._parser  # type: ignore[attr-defined]
-_compiler: Any = re._compiler  # type: ignore[attr-defined]
+_parser: Any = getattr(re, "_parser", None)
+_compiler: Any = getattr(re, "_compiler", None)
+
+HAS_PARTS = all(
+    hasattr(module, name)
+    for module, name in ((_parser, "parse"), (_parser, "SubPattern"), (_compiler, "compile"))
+)
 
 #: The parts that match one character, and those that match a place before the first one.
 CHARACTERS = frozenset(("LITERAL", "NOT_LITERAL", "ANY", "IN"))
@@ -18,6 +26,8 @@ REPEATS = frozenset(("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"))
 
 def cannot_begin_with(character: str, pattern: re.Pattern[str]) -> bool:
     """Say whether *pattern* matches no text with *character* in front; False if that is unclear."""
+    if not HAS_PARTS:
+        return False
     return _begins(character, _parser.parse(pattern.pattern, pattern.flags)) is False
 
 
@@ -58,7 +68,7 @@ def _any(answers: Iterable[bool | None]) -> bool | None:
 def literal_start(pattern: re.Pattern[str]) -> tuple[str, bool]:
     """Return the text that each match of *pattern* begins with, and whether it is all of it."""
     text = ""
-    if pattern.flags != re.UNICODE:
+    if pattern.flags != re.UNICODE or not HAS_PARTS:
         return text, False
     for kind, value in _parser.parse(pattern.pattern, pattern.flags):
         if kind.name == "LITERAL":
