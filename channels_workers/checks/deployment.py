@@ -166,7 +166,7 @@ def check_logging(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
             "drops the rest.",
             hint='Give the root logger, or "channels_workers", a handler in LOGGING. '
             "docs/how-to/logs.md has one to copy.",
-            id="channels_workers.W029",
+            id="channels_workers.W014",
         )
     ]
 

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from channels_workers.checks.deployment import Budget
 
 KEYS = ["servers", "workers", "threads", "redis", "database"]
-OWN = ("W004", "W005", "W006", "W007", "W029", "E014")
+OWN = ("W004", "W005", "W006", "W007", "W014", "E014")
 
 
 def problems(deploy: bool = False) -> dict[str, CheckMessage]:
@@ -158,26 +158,26 @@ def quiet_logger() -> Iterator[logging.Logger]:
 
 def test_events_that_no_handler_gets() -> None:
     with quiet_logger():
-        assert "docs/how-to/logs.md" in str(problems(deploy=True)["W029"].hint)
-        assert "W029" not in problems(deploy=False)
+        assert "docs/how-to/logs.md" in str(problems(deploy=True)["W014"].hint)
+        assert "W014" not in problems(deploy=False)
 
 
 def test_a_handler_that_drops_all() -> None:
     with quiet_logger() as logger:
         logger.addHandler(logging.NullHandler())
-        assert "W029" in problems(deploy=True)
+        assert "W014" in problems(deploy=True)
 
 
 def test_events_that_a_handler_gets() -> None:
     with quiet_logger() as logger:
         logger.addHandler(logging.StreamHandler())
-        assert "W029" not in problems(deploy=True)
+        assert "W014" not in problems(deploy=True)
 
 
 def test_a_handler_of_the_root_logger_gets_events() -> None:
     with quiet_logger() as logger:
         logger.propagate = True
-        assert "W029" not in problems(deploy=True)
+        assert "W014" not in problems(deploy=True)
 
 
 def test_a_handler_or_logger_that_leaves_out_warnings() -> None:
@@ -185,15 +185,15 @@ def test_a_handler_or_logger_that_leaves_out_warnings() -> None:
     handler.setLevel(logging.ERROR)
     with quiet_logger() as logger:
         logger.addHandler(handler)
-        assert "W029" in problems(deploy=True)
+        assert "W014" in problems(deploy=True)
         logger.addHandler(logging.StreamHandler())
-        assert "W029" not in problems(deploy=True)
+        assert "W014" not in problems(deploy=True)
         logger.setLevel(logging.ERROR)
-        assert "W029" in problems(deploy=True)
+        assert "W014" in problems(deploy=True)
 
 
 def test_a_disabled_logger() -> None:
     with quiet_logger() as logger:
         logger.addHandler(logging.StreamHandler())
         logger.disabled = True
-        assert "W029" in problems(deploy=True)
+        assert "W014" in problems(deploy=True)
