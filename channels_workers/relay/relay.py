@@ -8,6 +8,7 @@ what was sent until its rows are deleted, and does nothing for a relay that lost
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 
 from channels_workers.layers.base import WorkerLayer
@@ -24,12 +25,18 @@ CLAIMED = 5.0
 
 
 class Relay:
-    """Relays the sends for *layer*, with this *alias*, that are stored in the database *using*."""
+    """Relays the sends for *layer*, with this *alias*, that are stored in the database *using*.
 
-    def __init__(self, using: str, layer: WorkerLayer, alias: str) -> None:
+    It begins no step after *ended* is set.
+    """
+
+    def __init__(
+        self, using: str, layer: WorkerLayer, alias: str, ended: threading.Event | None = None
+    ) -> None:
         self.using = using
         self.layer = layer
         self.alias = alias
+        self._ended = ended or threading.Event()
         self._database = ""
         self._holder = new_id()
         self._fence = ""  # the token of the claim
@@ -42,11 +49,12 @@ class Relay:
     def look(self) -> bool:
         """Send all that is stored; return False if another relay has claimed the database.
 
-        Raises errors of the database, and :class:`LayerUnavailable`. Then it is to be called again.
+        It also returns False at the end. Raises errors of the database, and
+        :class:`LayerUnavailable`. Then it is to be called again.
         """
         full: set[str] = set()
         try:
-            while self._claim():
+            while not self._ended.is_set() and self._claim():
                 found = rows.next_rows(self.using, self.alias, full)
                 if not found:
                     self._note_full(full)

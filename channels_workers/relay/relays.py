@@ -35,7 +35,7 @@ class Relays:
         self._ended = threading.Event()
         self.threads = [
             Duty(f"relay of {relay.using} to {relay.alias}", _Thread(relay, self._ended).run)
-            for relay in _relays()
+            for relay in _relays(self._ended)
         ]
 
     def start(self) -> None:
@@ -53,11 +53,11 @@ class Relays:
         return all(thread.ends_by(deadline) for thread in self.threads)
 
 
-def _relays() -> Iterator[Relay]:
+def _relays(ended: threading.Event) -> Iterator[Relay]:
     for using in dict.fromkeys(configuration().RELAY):
         if using in connections:  # a check reports others
             for alias, layer in _layers():
-                yield Relay(using, layer, alias)
+                yield Relay(using, layer, alias, ended)
 
 
 def _layers() -> Iterator[tuple[str, WorkerLayer]]:

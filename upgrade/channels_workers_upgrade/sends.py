@@ -15,7 +15,7 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _AT_ONCE = (
     "it now goes out at once, not after the view and its transaction as in 1.1.8: "
-    "use transaction.on_commit(lambda: ...) if a consumer reads rows written before it"
+    "use transaction.on_commit(lambda: ..., robust=True) if a consumer reads rows written before it"
 )
 _ANSWER = (
     'if it is a consumer of websocket.connect, send {"accept": True} to the reply channel, or set '

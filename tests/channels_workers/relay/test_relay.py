@@ -1,6 +1,7 @@
 """A relay, step by step: what it sends and deletes, and what a crash between two steps leaves."""
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -58,6 +59,26 @@ def test_many_rows_in_order(relay: Relay, out: Out) -> None:
     assert waiting() == 0
     relay.look()
     assert remembered(relay) == []
+
+
+def test_it_ends_between_two_steps(
+    layer: WorkerLayer, out: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under load there may always be more to send."""
+    ended = threading.Event()
+    relay = Relay("default", layer, "default", ended)
+    real = rows.delete
+
+    def delete(*args: Any) -> None:
+        real(*args)
+        ended.set()
+
+    monkeypatch.setattr(rows, "AT_ONCE", 1)
+    monkeypatch.setattr(rows, "delete", delete)
+    send("one", "two")
+    assert not relay.look()
+    assert out() == ["one"]
+    assert waiting() == 1
 
 
 def test_one_relay_at_a_time(relay: Relay, other: Relay, out: Out) -> None:
