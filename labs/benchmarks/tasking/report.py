@@ -27,9 +27,9 @@ Of a full queue; the first fifth does not count. Enqueued per second: by one pro
     KILLED: """\
 `kill -9` of the worker with all of its processes, or of one process of its pool, when four in ten
 tasks had ended; then a new worker starts, unless the old one lives. Waiting tasks are in Redis, and
-had not run when the measurement ended. They run after an hour (Celery, which looks for them every
-100 s), or after a minute, with one in a thousand requests to Redis (dramatiq). Seconds: from the
-kill until the last task that ran had ended.""",
+had not run when the measurement ended. They run after `visibility_timeout`, by default an hour, for
+which Celery looks every 100 s; with dramatiq after a minute, by one in a thousand requests to
+Redis. Seconds: from the kill until the last task that ran had ended.""",
 }
 
 
