@@ -63,8 +63,6 @@ class TasksSite(OnceSite):
         query = "SELECT 1 FROM channels_workers_tasks_storedtask WHERE run_after IS NOT NULL"
         return len(self.ask(query))
 
-    def shell(self, code: str) -> None:
-        """Run *code*, in which the model is known, as an operator would."""
-        given = "from django.utils import timezone\n"
-        given += "from channels_workers.tasks.models import StoredTask\n"
-        self.run(sys.executable, "-m", "django", "shell", "--no-imports", "-c", given + code)
+    def manage(self, *command: str) -> None:
+        """Run a command of ``manage.py``, as an operator would."""
+        self.run(sys.executable, "-m", "django", *command)

@@ -33,7 +33,7 @@ from channels_workers_upgrade.names import SECTIONS
 from channels_workers_upgrade.packages import FORM, LEAST
 from channels_workers_upgrade.processes import OLD_OPTIONS
 from chat.frames import Frame, parse
-from labs.faults.cases.tasks import GIVE_UP, SEND_AGAIN
+from labs.faults.cases.tasks import SEND_AGAIN
 from labs.faults.registry import FAULTS, LONG
 from labs.faults.table import COLUMNS
 from labs.genuine.comparison.differences import DIFFERENCES
@@ -139,10 +139,11 @@ def test_versions() -> None:
 
 @pytest.mark.parametrize(
     ("command", "heading"),
-    [("runworker", 0), ("runserver", 1), ("channelstatus", 2), ("startworkers", 3)],
+    [("runworker", 0), ("runserver", 1), ("channelstatus", 2), ("tasks", 3), ("startworkers", 4)],
 )
 def test_options_exist(command: str, heading: int) -> None:
-    module = importlib.import_module(f"channels_workers.management.commands.{command}")
+    app = "channels_workers.tasks" if command == "tasks" else "channels_workers"
+    module = importlib.import_module(f"{app}.management.commands.{command}")
     parser = module.Command().create_parser("manage.py", command)
     text = page("reference/commands").text
     tables = re.findall(r"\| option \| meaning \|\n\| --- \| --- \|\n((?:\|.*\n)+)", text)
@@ -291,7 +292,7 @@ def test_the_table_of_a_fault_run() -> None:
 
 def test_the_fault_run_sends_tasks_again_as_documented() -> None:
     text = page("reference/tasks").text
-    assert all(command in text for command in (GIVE_UP, SEND_AGAIN))
+    assert all(f"manage.py {' '.join(command)}\n" in text for command in SEND_AGAIN)
 
 
 def test_the_columns_of_a_fault_run() -> None:

@@ -18,9 +18,11 @@ MOMENTS = ("begun", "inside", "ended")
 #: For how long tasks wait that are to be lost with Redis (s): longer than all steps before it.
 LATER = 30.0
 
-#: The documented commands, first for tasks that ran, then for all.
-GIVE_UP = "StoredTask.objects.filter(status='RUNNING').update(status='READY')"
-SEND_AGAIN = "StoredTask.objects.filter(status='READY').update(unsent_since=timezone.now())"
+#: The documented commands: for tasks that waited, and for those that ran.
+SEND_AGAIN = (
+    ("tasks", "retry", "all", "--status", "READY"),
+    ("tasks", "retry", "all", "--status", "RUNNING"),
+)
 
 #: Time-out until everybody but those has an echo (s).
 SILENCE = 3.0
@@ -120,8 +122,8 @@ class TasksRedisEmptied(TasksFault):
         lost = site.statuses()
         stage.note(f"{lost['READY']} READY and {lost['RUNNING']} RUNNING tasks were lost in Redis")
         stage.expect((lost["READY"], lost["RUNNING"]) == (4, 4), "these are not 4 and 4")
-        for code in (GIVE_UP, SEND_AGAIN):
-            site.shell(code)
+        for command in SEND_AGAIN:
+            site.manage(*command)
         stage.count_from_now()
         site.replace_dead_workers()
         for worker in site.workers:

@@ -10,10 +10,11 @@ relay
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from channels.layers import channel_layers
+from django.db import OperationalError
 from pytest_django import Settings
 
 from channels_workers.layers.base import WorkerLayer
@@ -22,6 +23,7 @@ from channels_workers.layers.types import Finished, ProcessInfo
 from channels_workers.models import StoredSend
 from channels_workers.relay.relay import Relay
 from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
 from tests.channels_workers.conftest import MEMORY
 
 OUT = "out"
@@ -29,6 +31,7 @@ OUT = "out"
 REDIS = "channels_workers.layers.redis.RedisChannelLayer"
 
 Out = Callable[..., list[Any]]
+T = TypeVar("T")
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -66,4 +69,23 @@ def relay(layer: WorkerLayer) -> Relay:
 
 def waiting() -> int:
     """How many sends are stored."""
-    return StoredSend.objects.count()
+    return patiently(StoredSend.objects.count)
+
+
+def patiently(act: Callable[[], T]) -> T:
+    """What `act()` returns, when no other thread writes to the database.
+
+    No time-out waits for that in the test database, which is in memory.
+    """
+    found: list[T] = []
+
+    def tried() -> bool:
+        try:
+            found.append(act())
+        except OperationalError as error:
+            if "locked" not in str(error):
+                raise
+        return bool(found)
+
+    wait_for(tried, "a database that is not locked")
+    return found[0]

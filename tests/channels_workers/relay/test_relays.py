@@ -21,7 +21,7 @@ from channels_workers.worker.group import WorkerGroup
 from labs.harness.waiting import wait_for
 from tests.channels_workers.conftest import MEMORY
 from tests.channels_workers.consumers import TIMEOUT, Counted, StartGroup, stop
-from tests.channels_workers.relay.conftest import OUT, waiting
+from tests.channels_workers.relay.conftest import OUT, patiently, waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,15 +45,18 @@ def start(layer: WorkerLayer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start
 
 
 def send(text: str) -> None:
-    Channel(OUT).send({"text": text}, in_transaction="default")
+    def store() -> None:
+        with transaction.atomic():
+            Channel(OUT).send({"text": text}, in_transaction="default")
+
+    patiently(store)
 
 
 def test_workers_relay_until_they_stop(start: StartGroup) -> None:
     consumer = Counted()
     groups = [start(consumer) for _ in range(2)]
     for number in range(5):
-        with transaction.atomic():
-            send(str(number))
+        send(str(number))
     wait_for(lambda: len(consumer.messages) == 5, "all sends")
     wait_for(lambda: waiting() == 0, "no rows")
     for group in groups:
