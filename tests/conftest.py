@@ -60,7 +60,6 @@ from labs.harness.project import ROOT
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.site import WORKER_READY
-from tests import sqlite_connections
 from tests.processes.chromium import start_chromium
 
 # An interface server inside the tests does not tune a garbage collector with custom settings.
@@ -111,18 +110,6 @@ def pytest_runtest_makereport(
     if report.failed:
         item.stash[failed_key] = True
     return report
-
-
-def pytest_sessionfinish() -> None:
-    """Leave no connection open that Python would warn of."""
-    sqlite_connections.close_all()
-
-
-@pytest.fixture(autouse=True)
-def closed_connections() -> Iterator[None]:
-    """Close connections to SQLite that nobody uses any more."""
-    yield
-    sqlite_connections.close_unused()
 
 
 @pytest.fixture(autouse=True)
