@@ -61,6 +61,12 @@ class TasksFault(OnceFault):
         ended = sum(task.status == "SUCCESSFUL" for task in tasks)
         again = sum(task.runs > 1 for task in tasks)
         stage.note(f"{len(tasks)} tasks enqueued, {ended} ended, {again} of them ran again")
+        least = self.least_again(stage.size)
+        stage.expect(again >= least, f"{again} tasks ran again, at least {least}")
+
+    def least_again(self, size: Size) -> int:
+        """Return how many tasks must run again, so that the fault has hit runs."""
+        return 0
 
 
 def tasks_site_of(stage: Stage) -> TasksSite:

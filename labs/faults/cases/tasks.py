@@ -7,6 +7,7 @@ from itertools import islice
 from labs.faults.cases.chat import chance, kill_worker
 from labs.faults.cases.once import FROZEN, dead, frozen, people
 from labs.faults.row import Limits
+from labs.faults.size import Size
 from labs.faults.stage import Stage
 from labs.faults.tasks_fault import TasksFault, tasks_site_of
 from labs.harness.site import WORKER_READY
@@ -50,6 +51,10 @@ class TasksKilled(TasksFault):
             kill_worker(stage)
             stage.hold(chance.uniform(0.2, 3))
 
+    def least_again(self, size: Size) -> int:
+        """Return one for each round: the task whose worker was killed inside."""
+        return int(size.choose(3, 1))
+
 
 class TasksFrozen(TasksFault):
     """SIGSTOP to a worker at each moment of a task, SIGCONT after others have run its tasks."""
@@ -68,6 +73,10 @@ class TasksFrozen(TasksFault):
             victim.resume()
             stage.allow_uncommitted(victim)
             stage.expect(stage.traffic.wait_until_calm(self.calm_timeout), f"no calm: {when}")
+
+    def least_again(self, size: Size) -> int:
+        """Return one: the task whose worker was frozen inside."""
+        return 1
 
 
 class TasksUnsent(TasksFault):
@@ -128,3 +137,7 @@ class TasksRedisEmptied(TasksFault):
         site.replace_dead_workers()
         for worker in site.workers:
             worker.wait_for_line(WORKER_READY)
+
+    def least_again(self, size: Size) -> int:
+        """Return the number of tasks that ran."""
+        return 4
