@@ -59,7 +59,7 @@ class Run:
     def begin(self) -> bool:
         """Begin the transaction; return False if the message is committed: it does not run again.
 
-        Raises :class:`OnceRefused` for a request and in a task.
+        Raises :class:`OnceRefused` for a request, and in a task that has no ``@once`` itself.
         """
         if self._outbox.delivery.channel == REQUEST:
             raise OnceRefused(
