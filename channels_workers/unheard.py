@@ -37,6 +37,7 @@ def look_for_listeners(layer: WorkerLayer, channel: str) -> None:
     layer.looked_at.add(channel)
     look = partial(_look, layer, channel)
     if layer.local_only:
+        layer.note_unheard()
         look()
     else:  # a view must not wait for it, and nor must an event loop
         Duty(f"looking for {channel}", look).start()

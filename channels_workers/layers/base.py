@@ -395,6 +395,9 @@ class WorkerLayer(ChannelLayer):
                 for listener in tuple(self.delay_listeners):
                     listener(operation.delay)
 
+    def note_unheard(self) -> None:
+        """Log once if nothing can ever hear what this process sends."""
+
     @cached_property
     def refusals(self) -> Refusals:
         """The payloads that refuse connections."""

@@ -24,12 +24,14 @@ from channels_workers.layers.types import (
     Committed,
     Delivery,
     Finished,
+    GroupSend,
     Join,
     Leave,
     Liveness,
     Operation,
     ProcessInfo,
     Published,
+    Send,
     Session,
     Statistics,
     is_from_server,
@@ -44,6 +46,12 @@ UNHEARD = (
     "and no server or worker runs in this one. Set CHANNEL_LAYERS to "
     "channels_workers.layers.redis.RedisChannelLayer in all processes. This is logged once"
 )
+
+
+def _is_for_sockets(operation: Operation) -> bool:
+    """Say whether *operation* sends to sockets. Ordinary channels may be read later."""
+    is_to_one = isinstance(operation, Send) and "!" in operation.channel
+    return is_to_one or isinstance(operation, GroupSend)
 
 
 class InMemoryChannelLayer(WorkerLayer):
@@ -292,19 +300,19 @@ class InMemoryChannelLayer(WorkerLayer):
                 "channels_workers.layers.redis.RedisChannelLayer."
             )
         with self.store.changed:
-            if not self._is_unheard_logged and self._is_unheard(operations):
-                self._is_unheard_logged = True
-                logger.warning(UNHEARD, extra=fields("not_heard"))
+            if any(map(_is_for_sockets, operations)):
+                self.note_unheard()
             self._carry_out(operations, new_id())
 
-    def _is_unheard(self, operations: Sequence[Operation]) -> bool:
-        """Say whether one of *operations* sends, and this process, which is no test, has no ears.
+    def note_unheard(self) -> None:
+        """Log once that nothing in this process hears what it sends; not in tests.
 
         Django's test runners collect mail.
         """
-        store = self.store
-        has_ears = store.counters or store.stream_listeners or hasattr(mail, "outbox")
-        return not has_ears and any(not isinstance(each, Join | Leave) for each in operations)
+        has_ears = self.store.counters or self.store.stream_listeners or hasattr(mail, "outbox")
+        if not has_ears and not self._is_unheard_logged:
+            self._is_unheard_logged = True
+            logger.warning(UNHEARD, extra=fields("not_heard"))
 
     def _carry_out(self, operations: Sequence[Operation], parent: str) -> None:
         plan = Plan(self.store, self.get_capacity)

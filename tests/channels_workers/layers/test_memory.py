@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.core import mail
 
-from channels_workers.channel import Group
+from channels_workers.channel import Channel, Group
 from channels_workers.layers.memory import InMemoryChannelLayer, Store
 from channels_workers.layers.relays import Claim
 from channels_workers.layers.types import FULL_PAUSE, Due, ProcessInfo
@@ -72,12 +72,25 @@ def test_sends_that_nobody_can_hear_are_logged_once(
     layer = InMemoryChannelLayer()
     Group("group", channel_layer=layer).add("work")
     assert not caplog.records
+    layer.apply([layer.make_send("work", {"n": 1})])  # the process may read it later
+    assert not caplog.records
     for _ in range(2):
         Group("group", channel_layer=layer).send({"n": 1})
     [record] = caplog.records
     assert record.levelno == logging.WARNING
     assert vars(record)["event"] == "not_heard"
     assert "no server or worker runs in this one" in record.getMessage()
+
+
+@pytest.mark.parametrize("channel", ["server!1", "websocket.receive"])
+def test_sends_to_channels_that_nobody_can_hear(
+    channel: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delattr(mail, "outbox")
+    layer = InMemoryChannelLayer()
+    for _ in range(2):
+        Channel(channel, channel_layer=layer).send({"text": "hi"})
+    assert [vars(record)["event"] for record in caplog.records] == ["not_heard"]
 
 
 async def test_a_process_with_ears_may_send(
