@@ -1,5 +1,6 @@
 """`startworkers` in a project that `django-admin startproject` has just made."""
 
+import json
 import os
 import re
 import shutil
@@ -255,6 +256,7 @@ def test_the_project_works_in_production(
         "DATABASE_URL": f"sqlite:///{tmp_path / 'production.sqlite3'}",
         "BIND": "127.0.0.1",
         "PORT": str(port),
+        "LOAD_PATH": "/load",
     }
     output = run(folder, "manage.py", "check", "--deploy", "--fail-level", "ERROR", **env)
     assert "channels_workers." not in output
@@ -268,5 +270,6 @@ def test_the_project_works_in_production(
     server = Server(port, process.wait_until_listening(port))
     status, checks = server.probe("/readyz")
     assert (status, set(checks.values())) == (200, {"ok"})
+    assert json.loads(server.get("/load"))["workers"] == 2
     assert_people_talk(server)
     assert worker.terminate() == 0
