@@ -187,7 +187,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "the row of a task that has ended does not have what the task sent",
         (
             Patch(
-                "tasks/run.py",
+                "tasks/transactions.py",
                 "    return Effects(outbox.operations, []).encode()\n",
                 "    return None\n",
             ),
