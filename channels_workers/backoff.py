@@ -7,8 +7,10 @@ import random
 import time
 from collections.abc import Callable, Collection, Hashable
 
+from django.db import InterfaceError, OperationalError
+
 from channels_workers.exceptions import ChannelError, LayerUnavailable
-from channels_workers.logs import fields
+from channels_workers.logs import described, fields
 
 
 class Backoff:
@@ -37,7 +39,7 @@ class Backoff:
         """Count a failure and return how long to wait (s).
 
         The first error of each kind in a row of failures is logged, an unforeseen one with its
-        stack trace.
+        stack trace. Foreseen are those of the layer, and of a database that is away.
         """
         if type(error) not in self._logged:
             self._log(error)
@@ -51,6 +53,9 @@ class Backoff:
         if isinstance(error, ChannelError):
             level = self.log_level if isinstance(error, LayerUnavailable) else logging.ERROR
             self.logger.log(level, "%s: %s Trying again.", self.what, error, extra=extra)
+        elif isinstance(error, OperationalError | InterfaceError):
+            reason = described(error).splitlines()[0]
+            self.logger.error("%s: %s. Trying again.", self.what, reason, extra=extra)
         else:  # its text may quote a message
             text, kind = "%s: %s was raised. Trying again.", type(error).__name__
             self.logger.error(text, self.what, kind, exc_info=error, extra=extra)

@@ -15,13 +15,13 @@ from channels_workers.relay import rows
 from channels_workers.relay.relay import Relay
 from labs.harness.postgres import Postgres
 from tests.channels_workers.consumers import TIMEOUT
-from tests.channels_workers.postgres import DB, started, tables
+from tests.channels_workers.postgres import DB, database, running_server
 from tests.channels_workers.relay.conftest import OUT, Out
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    with started() as made:
+    with running_server() as made:
         yield made
 
 
@@ -33,7 +33,7 @@ def relay(
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Relay]:
     settings.CHANNEL_WORKERS = {"RELAY": [DB]}
-    with django_db_blocker.unblock(), tables(server, [StoredSend, RelayedDatabase]):
+    with django_db_blocker.unblock(), database(server, StoredSend, RelayedDatabase):
         yield Relay(DB, layer, "default")
 
 
