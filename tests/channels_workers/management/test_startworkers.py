@@ -265,7 +265,7 @@ def test_the_project_works_in_production(
     assert start_process([start, "release"], cwd=folder, env=env).wait() == 0
     both = {**env, "WORKER_CONCURRENCY": "2"}
     worker = start_process([start, "worker"], name="worker", cwd=folder, env=both)
-    worker.wait_for_line("^All 2 worker processes are ready$")
+    worker.wait_for_line("All 2 worker processes are ready$")
     process = start_process([start, "web"], name="web", cwd=folder, env=env)
     server = Server(port, process.wait_until_listening(port))
     status, checks = server.probe("/readyz")
