@@ -196,7 +196,8 @@ def test_workers_come_and_go_with_the_load(
     wait_for(lambda: formation.follow() == 3, scales.describe, 120)
     redis.rpush("go on", *["now"] * 12)
     wait_for(lambda: formation.follow() == 1, scales.describe, 120)
-    assert formation.seen == [1, 2, 3, 2, 1]
+    # While a worker stops, which takes a while, the number may be lowered again.
+    assert formation.seen in ([1, 2, 3, 2, 1], [1, 2, 3, 1])
     changes = re.findall(r"^(\d) -> (\d) workers: \{", scales.output, re.MULTILINE)
     assert changes == [("1", "2"), ("2", "3"), ("3", "2"), ("2", "1")]
     assert layer.length("work") == 0

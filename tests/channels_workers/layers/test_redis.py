@@ -15,7 +15,7 @@ from channels_workers.channel import Channel, Group
 from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.relays import Claim, Relayed, StoredOperation
-from channels_workers.layers.types import Committed, Due, Finished, new_id
+from channels_workers.layers.types import Committed, Due, Finished, GroupSend, ProcessInfo, new_id
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.clients import outbox_of
 from tests.channels_workers.layers.contract import (
@@ -161,17 +161,38 @@ def test_commits_raise_while_redis_is_away(
         redis_server.start()
 
 
+def with_worker(layer: RedisChannelLayer) -> RedisChannelLayer:
+    """The layer with a worker, in which a relay runs."""
+    layer.register(new_id(), ProcessInfo.this("worker", 1, ["work"]))
+    return layer
+
+
+async def test_nothing_is_relayed_to_groups_that_redis_has_lost(make_layer: MakeLayer) -> None:
+    layer = with_worker(make_layer())
+    claimed = layer.relays.claim(claim := Claim("db", new_id(), 5))
+    assert claimed is not None
+    layer.client.redis.flushall()
+    send = StoredOperation("a1", GroupSend("all", b""))
+    for relay in (
+        lambda: layer.relays.claim(claim),
+        lambda: layer.relays.send_once("db", claimed.fence, [send]),
+    ):
+        with pytest.raises(LayerUnavailable, match="has lost its data"):
+            relay()
+    assert not layer.client.redis.keys("*")
+
+
 async def test_a_claim_from_before_the_clock_was_set_back_does_not_count(
     make_layer: MakeLayer,
 ) -> None:
-    layer = make_layer()
+    layer = with_worker(make_layer())
     far = f"1:0123456789abcdef:{round((time.time() + 3600) * 1e6)}:5000000"
     layer.client.redis.hset(layer.client.key("relays"), "db", far)
     assert layer.relays.claim(Claim("db", new_id(), 5)) is not None
 
 
 async def test_foreign_data_of_relays(make_layer: MakeLayer) -> None:
-    layer = make_layer()
+    layer = with_worker(make_layer())
     layer.client.redis.hset(layer.client.key("relays"), "db", "what")
     layer.client.redis.set(layer.client.key("relayed"), "what")
     claimed = layer.relays.claim(Claim("db", new_id(), 5))

@@ -10,7 +10,7 @@
 
 local database, holder, duration = ARGV[1], ARGV[2], ARGV[3]
 
-local transient = transient_error("")
+local transient = relay_error()
 if transient then return transient end
 local time = now()
 local fence, known, since, lasts = claim_of(database)

@@ -9,7 +9,7 @@
 
 local database = ARGV[1]
 
-local transient = transient_error("")
+local transient = relay_error()
 if transient then return transient end
 if claim_of(database) ~= ARGV[2] then return {0} end
 

@@ -15,3 +15,10 @@ local function claim_of(database)
     on_key("HGET", relays, database) or "", "^(%d+):(%w+):(%d+):(%d+)$")
   if fence then return fence, holder, tonumber(since), tonumber(lasts) end
 end
+
+-- Returns a transient error if the relay must wait. A relay runs in a worker, which is registered, so
+-- without an epoch Redis has lost its data: nobody is in a group until the servers register again.
+local function relay_error()
+  if not read_epoch() then return redis.error_reply("LOST Redis has lost its data") end
+  return transient_error("")
+end
