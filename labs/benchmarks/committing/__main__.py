@@ -16,13 +16,12 @@ from pathlib import Path
 from labs.benchmarks.committing.queries import queries_of
 from labs.benchmarks.committing.report import as_text
 from labs.benchmarks.committing.subjects import measurements, names_of
-from labs.benchmarks.measuring.command import parser_of
+from labs.benchmarks.measuring.command import chosen, parser_of
 from labs.benchmarks.measuring.conditions import conditions
 from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
 from labs.benchmarks.measuring.series import measure_all
 from labs.benchmarks.serving.cores import require_two_cores
 from labs.harness.command import BAD, GOOD, run_command
-from labs.harness.registry import require_known
 from labs.harness.report import say
 
 COMMAND = "labs/benchmarks/once"
@@ -34,10 +33,7 @@ FULL, QUICK = (3.0, 0.5, 3), (1.0, 0.3, 1)
 def compare(options: argparse.Namespace, logs: Path) -> int:
     """Measure, write the results, and return the exit status: 1 if a measurement failed."""
     seconds, warmup, repeats = QUICK if options.quick else FULL
-    found = measurements(options.seconds or seconds, warmup)
-    known = sorted({name for one in found for name in names_of(one)})
-    require_known(options.only, known, "what can be measured")
-    found = [one for one in found if not options.only or set(options.only) & names_of(one)]
+    found = chosen(options, measurements(options.seconds or seconds, warmup), names_of)
     if options.list:
         say("\n".join(f"{one.subject.name}: {one.name}" for one in found))
         return GOOD

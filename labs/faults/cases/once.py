@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
 from itertools import islice
 
-from labs.faults.cases.chat import kill_worker
+from labs.faults.cases.moments import freeze_at, kill_at, people
 from labs.faults.cases.redis_lost import NOTICED, lose_data
 from labs.faults.once_fault import OnceFault, ran_before, site_of
 from labs.faults.row import Limits
 from labs.faults.stage import Stage
-from labs.harness.processes import Process
 from labs.harness.waiting import wait_for
 
 #: The moments of a run; see ``application/with_once/trouble.py``.
 MOMENTS = ("inside", "stored", "committed")
 
-#: How long a worker stays frozen, longer than until it counts as dead (s).
-FROZEN = 12.0
-
 #: How long a transaction takes that meets another one (s): longer than it takes everybody to talk.
 CLASH = 1.0
 
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'chat'"
-
-chance = random.SystemRandom()
 
 
 class OnceKilled(OnceFault):
@@ -39,17 +31,7 @@ class OnceKilled(OnceFault):
 
     def inject(self, stage: Stage) -> None:
         """Kill one, start another, wait a while."""
-        speakers = people(stage)
-        rounds = int(stage.size.choose(3, 1))
-        for _ in range(rounds):
-            for when in MOMENTS:
-                stage.traffic.order(next(speakers), do="kill", when=when)
-                wait_for(lambda: dead(stage), f"a worker that is killed: {when}")
-                stage.mark_fault()
-                stage.site.replace_dead_workers()
-                stage.hold(chance.uniform(0.2, 3))
-            kill_worker(stage)
-            stage.hold(chance.uniform(0.2, 3))
+        kill_at(MOMENTS, stage)
 
     def check(self, stage: Stage) -> None:
         """Check that second runs found rows, of those that were killed between the commits."""
@@ -68,15 +50,7 @@ class OnceFrozen(OnceFault):
 
     def inject(self, stage: Stage) -> None:
         """Freeze one after the other."""
-        speakers = people(stage)
-        for when in MOMENTS:
-            stage.traffic.order(next(speakers), do="stop", when=when)
-            (victim,) = wait_for(lambda: frozen(stage), f"a worker that is frozen: {when}")
-            stage.mark_fault(victim)
-            stage.hold(FROZEN)
-            victim.resume()
-            stage.allow_uncommitted(victim)
-            stage.expect(stage.traffic.wait_until_calm(self.calm_timeout), f"no calm: {when}")
+        freeze_at(MOMENTS, stage, self)
 
     def check(self, stage: Stage) -> None:
         """Check that runs found rows: that of the frozen run, or of the one that overtook it."""
@@ -163,19 +137,3 @@ class OnceDeadlock(OnceFault):
             undone = site.logged(f"Undone by {kind}")
             stage.note(f"{undone} runs were undone by {kind}")
             stage.expect(undone > 0, f"no {kind}")
-
-
-def people(stage: Stage) -> Iterator[str]:
-    """Return the names of people, one of each room in turn."""
-    plan = stage.traffic.plan
-    return (f"r{room}s{seat}" for seat in range(plan.each) for room in range(plan.rooms))
-
-
-def dead(stage: Stage) -> list[Process]:
-    """Return the workers that have ended."""
-    return [worker for worker in stage.site.workers if not worker.is_running]
-
-
-def frozen(stage: Stage) -> list[Process]:
-    """Return the workers that are frozen."""
-    return [worker for worker in stage.site.workers if worker.is_frozen]

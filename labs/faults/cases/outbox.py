@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
-from labs.faults.cases.chat import kill_worker
-from labs.faults.cases.once import FROZEN, dead, frozen, people
+from labs.faults.cases.moments import freeze_at, kill_at
 from labs.faults.once_fault import OnceFault, site_of
 from labs.faults.row import Limits
 from labs.faults.site import Setting
 from labs.faults.stage import Stage
-from labs.harness.waiting import wait_for
-
-chance = random.SystemRandom()
 
 
 class OutboxFault(OnceFault):
@@ -41,16 +36,7 @@ class OutboxKilled(OutboxFault):
 
     def inject(self, stage: Stage) -> None:
         """Kill one, start another, wait a while."""
-        speakers = people(stage)
-        for _ in range(int(stage.size.choose(3, 1))):
-            for when in ("sent", "deleted"):
-                stage.traffic.order(next(speakers), do="kill", when=when)
-                wait_for(lambda: dead(stage), f"a worker that is killed: {when}")
-                stage.mark_fault()
-                stage.site.replace_dead_workers()
-                stage.hold(chance.uniform(0.2, 3))
-            kill_worker(stage)
-            stage.hold(chance.uniform(0.2, 3))
+        kill_at(("sent", "deleted"), stage)
 
 
 class OutboxFrozen(OutboxFault):
@@ -65,12 +51,4 @@ class OutboxFrozen(OutboxFault):
 
     def inject(self, stage: Stage) -> None:
         """Freeze one after the other."""
-        speakers = people(stage)
-        for when in ("read", "sent"):
-            stage.traffic.order(next(speakers), do="stop", when=when)
-            (victim,) = wait_for(lambda: frozen(stage), f"a worker that is frozen: {when}")
-            stage.mark_fault(victim)
-            stage.hold(FROZEN)
-            victim.resume()
-            stage.allow_uncommitted(victim)
-            stage.expect(stage.traffic.wait_until_calm(self.calm_timeout), f"no calm: {when}")
+        freeze_at(("read", "sent"), stage, self)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 
-from labs.faults.cases.chat import chance, kill_worker
-from labs.faults.cases.once import FROZEN, dead, frozen, people
+from labs.faults.cases.chat import chance
+from labs.faults.cases.moments import dead, freeze_at, kill_at, people
 from labs.faults.row import Limits
 from labs.faults.size import Size
 from labs.faults.stage import Stage
@@ -40,16 +40,7 @@ class TasksKilled(TasksFault):
 
     def inject(self, stage: Stage) -> None:
         """Kill one, start another, wait a while."""
-        speakers = people(stage)
-        for _ in range(int(stage.size.choose(3, 1))):
-            for when in MOMENTS:
-                stage.traffic.order(next(speakers), do="kill", when=when)
-                wait_for(lambda: dead(stage), f"a worker that is killed: {when}")
-                stage.mark_fault()
-                stage.site.replace_dead_workers()
-                stage.hold(chance.uniform(0.2, 3))
-            kill_worker(stage)
-            stage.hold(chance.uniform(0.2, 3))
+        kill_at(MOMENTS, stage)
 
     def least_again(self, size: Size) -> int:
         """Return one for each round: the task whose worker was killed inside."""
@@ -64,15 +55,7 @@ class TasksFrozen(TasksFault):
 
     def inject(self, stage: Stage) -> None:
         """Freeze one after the other."""
-        speakers = people(stage)
-        for when in MOMENTS:
-            stage.traffic.order(next(speakers), do="stop", when=when)
-            (victim,) = wait_for(lambda: frozen(stage), f"a worker that is frozen: {when}")
-            stage.mark_fault(victim)
-            stage.hold(FROZEN)
-            victim.resume()
-            stage.allow_uncommitted(victim)
-            stage.expect(stage.traffic.wait_until_calm(self.calm_timeout), f"no calm: {when}")
+        freeze_at(MOMENTS, stage, self)
 
     def least_again(self, size: Size) -> int:
         """Return one: the task whose worker was frozen inside."""
