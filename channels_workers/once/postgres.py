@@ -2,7 +2,8 @@
 
 They are most of its cost on PostgreSQL. So the row and the COMMIT share one round trip, for which
 Django has no call, and both go to libpq without the layers above it. Hooks of Django expect one
-statement at a time, so where there are hooks the ordinary way is taken.
+statement at a time, so where there are hooks the ordinary way is taken. So it is with a release of
+Django or psycopg that lacks a part which is used here.
 """
 
 from __future__ import annotations
@@ -16,11 +17,44 @@ from django.db import IntegrityError
 Connection = Any
 
 
+#: The parts of Django's connection, of psycopg, of its module ``pq``, and of its libpq connection.
+OF_DJANGO = (
+    *("execute_wrappers", "queries_logged", "needs_rollback", "closed_in_transaction"),
+    *("close_if_health_check_failed", "ensure_connection", "wrap_database_errors"),
+)
+OF_DRIVER = ("OperationalError", "errors", "pq")
+OF_PQ = ("ConnStatus", "ExecStatus", "PGconn", "TransactionStatus")
+OF_LIBPQ = ("error_message", "exec_", "status", "transaction_status")
+
+#: Whether the classes of connections have all parts.
+_has_parts: dict[type, bool] = {}
+
+
+def has_parts(connection: Connection) -> bool:
+    """Say whether Django and the driver have all parts that this module uses."""
+    kind = type(connection)
+    if (known := _has_parts.get(kind)) is None:
+        known = _has_parts[kind] = connection.vendor == "postgresql" and _looked_up(connection)
+    return known
+
+
+def _looked_up(connection: Connection) -> bool:
+    driver = connection.Database
+    pq, errors = getattr(driver, "pq", None), getattr(driver, "errors", None)
+    wanted = (
+        (connection, OF_DJANGO),
+        (driver, OF_DRIVER),
+        (pq, OF_PQ),
+        (getattr(pq, "PGconn", None), OF_LIBPQ),
+        (errors, ("error_from_result",)),
+    )
+    return all(hasattr(owner, name) for owner, names in wanted for name in names)
+
+
 def is_direct(connection: Connection) -> bool:
     """Say whether statements may go to libpq now."""
     return (
-        connection.vendor == "postgresql"
-        and hasattr(connection.Database, "pq")
+        has_parts(connection)
         and not connection.execute_wrappers
         and not connection.queries_logged
         and not connection.needs_rollback

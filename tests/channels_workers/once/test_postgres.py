@@ -250,6 +250,28 @@ def test_hooks_of_django_see_each_statement(
     assert CommittedMessage.objects.using(DB).count() == 1
 
 
+@pytest.mark.parametrize("part", [None, "OF_DJANGO", "OF_DRIVER", "OF_PQ", "OF_LIBPQ"])
+def test_releases_without_a_part_have_the_ordinary_way(
+    part: str | None,
+    postgres: Postgres,
+    trial: Trial,
+    sent: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @once(using=DB)
+    def consumer(message: Any) -> None:
+        write("one")
+
+    monkeypatch.setattr(direct, "_has_parts", {})
+    if part is not None:
+        monkeypatch.setattr(direct, part, (*getattr(direct, part), "of_another_release"))
+    assert direct.has_parts(connections[DB]) is (part is None)
+    trial.publish()
+    trial.finish(consumer)
+    assert bool(sent) is (part is None)
+    assert (rooms(), CommittedMessage.objects.using(DB).count()) == (["one"], 1)
+
+
 def test_a_transaction_that_is_marked_is_not_committed(
     postgres: Postgres, trial: Trial, sent: list[str]
 ) -> None:
