@@ -169,6 +169,15 @@ require_bundler() {
   has_bundler || fail "The bundle needs esbuild on the PATH (Debian: esbuild, brew: esbuild)."
 }
 
+# Install the packages that check the JavaScript client. The environment of the tests has Node.js.
+require_client_tools() {
+  local folder=$project/client
+  cmp -s "$folder/package-lock.json" "$folder/node_modules/installed" && return
+  say "Installing the packages of client/package-lock.json ..."
+  "$venv/bin/npm" ci --prefix "$folder" --silent --no-audit --no-fund --ignore-scripts </dev/null >&2
+  cp -- "$folder/package-lock.json" "$folder/node_modules/installed"
+}
+
 # Put redis-server, PostgreSQL, git, nginx, a Chromium and chromedriver on the PATH.
 require_tools() {
   has_redis || install_redis || true

@@ -1,0 +1,129 @@
+"""The JavaScript client: its own tests, its types, its package, and a real server under Node.js."""
+
+import gzip
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from labs.harness.processes import Processes
+from labs.harness.project import ROOT
+from tests.conftest import StartWeb, StartWorker
+from tests.docs.pages import page
+
+NODE = Path(sys.executable).with_name("node")
+#: Bytes of the client, bundled and compressed.
+LARGEST = 6 * 1024
+
+#: How many numbers the script says.
+COUNT = 200
+
+#: Says each number until it comes back, over as many sockets as that takes.
+SAY = """
+import { Connection, Outbox } from "channels-workers";
+
+const outbox = new Outbox();
+const connection = new Connection(process.argv[2], { firstDelay: 50, longestDelay: 500 });
+const flush = () => outbox.flush(({ nonce, content }) =>
+  connection.send(JSON.stringify({ nonce, content })));
+
+connection.on("state", ({ name, code }) => {
+  console.log(`state ${name} ${code ?? ""}`);
+  if (name !== "open") return;
+  outbox.rewind();
+  flush();
+});
+connection.on("data", (text) => {
+  const { nonce, content } = JSON.parse(text).said;
+  if (outbox.remove(nonce)) console.log(`back ${content}`);
+});
+connection.open();
+
+let said = 0;
+const saying = setInterval(() => {
+  if (++said > COUNT) return outbox.size || (clearInterval(saying), connection.close());
+  outbox.add(said);
+  flush();
+}, 20);
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the package and the bundle. Runs all checks of the client."""
+    folder = tmp_path_factory.mktemp("dist")
+    result = subprocess.run(
+        [ROOT / "scripts" / "client", folder], check=False, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.search(r"^# pass [1-9]", result.stdout, re.MULTILINE), result.stdout
+    assert re.search(r"^# (fail|cancelled|skipped|todo) [1-9]", result.stdout, re.MULTILINE) is None
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(made: Path) -> Path:
+    """A folder in which Node.js finds the package."""
+    (archive,) = made.glob("*.tgz")
+    with tarfile.open(archive) as package:
+        package.extractall(made / "unpacked", filter="data")
+    modules = made / "node_modules"
+    modules.mkdir()
+    (made / "unpacked" / "package").rename(modules / "channels-workers")
+    return made
+
+
+def test_the_package_has_code_types_and_licence_only(installed: Path) -> None:
+    package = installed / "node_modules" / "channels-workers"
+    files = {str(each.relative_to(package)) for each in package.rglob("*") if each.is_file()}
+    modules = {file.stem for file in (ROOT / "client" / "src").glob("*.js")}
+    expected = {f"src/{name}.js" for name in modules} | {f"types/{name}.d.ts" for name in modules}
+    assert files == expected | {"package.json", "README.md", "LICENSE"}
+
+
+def test_the_client_is_small(made: Path) -> None:
+    bundle = (made / "channels-workers.js").read_bytes()
+    assert 0 < len(gzip.compress(bundle)) < LARGEST
+
+
+def test_the_bundle_sets_a_global(made: Path) -> None:
+    code = (made / "channels-workers.js").read_text() + ";console.log(Object.keys(ChannelsWorkers))"
+    result = subprocess.run([NODE, "-e", code], check=True, capture_output=True, text=True)
+    for name in ("Connection", "Outbox", "newNonce", "watchRefusals", "watchWakeups"):
+        assert name in result.stdout
+
+
+def test_the_reference_has_each_public_name(made: Path) -> None:
+    text = page("reference/javascript").path.read_text()
+    source = "".join(file.read_text() for file in (ROOT / "client" / "src").glob("*.js"))
+    exported = re.findall(r"^export (?:class|function) (\w+)", source, re.MULTILINE)
+    internal = {"Emitter", "delayAfter", "delayToldBy"}
+    assert {"Connection", "FakeWebSocket", "newNonce"} <= set(exported)
+    for name in set(exported) - internal:
+        assert name in text
+    for name in re.findall(r"@property \{.*\} \[(\w+)\]", source):
+        assert f"`{name}`" in text or f"`{name}," in text, name
+
+
+def test_nothing_is_lost_while_server_and_worker_are_killed(
+    installed: Path, start_process: Processes, start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    env = {"DJANGO_SETTINGS_MODULE": "tests.processes.bridge"}
+    worker, server = start_worker(env=env), start_web(env=env)
+    script = installed / "say.mjs"
+    script.write_text(SAY.replace("COUNT", str(COUNT)))
+    node = start_process([NODE, script, f"{server.socket_url}/plain/"], cwd=installed)
+    node.wait_for_line("back 10$")
+    worker.kill()
+    server.process.kill()
+    node.wait_for_line("state lost 1006")
+    start_worker(env=env)
+    node.wait_for_line("state connecting", timeout=60)
+    start_web(env=env, port=server.port)
+    assert node.wait(timeout=60) == 0
+    numbers = [int(line.split()[1]) for line in node.lines if line.startswith("back ")]
+    assert numbers == list(range(1, COUNT + 1))
+    assert [line for line in node.lines if line.startswith("state ")][-1] == "state closed 1000"
