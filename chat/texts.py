@@ -2,16 +2,17 @@
 
 Scripts have them in English: ``t("Sending…")``. Each is also listed here, since ``makemessages``
 does not read scripts. A test compares the two. The page has the translations as JSON:
-``{{ texts }}`` in its template, from ``script()``.
+``{{ texts }}`` in its template, from ``script()``. A page carries only those of its own scripts.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.html import json_script
 from django.utils.translation import gettext, gettext_noop
 
-TEXTS = (
+BOTH = (
     # The connection
     gettext_noop("Connecting…"),
     gettext_noop("Connecting again…"),
@@ -21,6 +22,16 @@ TEXTS = (
     gettext_noop("You are offline."),
     gettext_noop("Closed with the code {code}"),
     gettext_noop("Next try in {seconds} s"),
+    # When, and how many
+    gettext_noop("Today"),
+    gettext_noop("Yesterday"),
+    gettext_noop("just now"),
+    gettext_noop("1 person here"),
+    gettext_noop("{count} people here"),
+)
+
+ROOM = (
+    *BOTH,
     # What is being written
     gettext_noop("Send"),
     gettext_noop("Save"),
@@ -46,12 +57,7 @@ TEXTS = (
     gettext_noop("1 new message"),
     gettext_noop("{count} new messages"),
     gettext_noop("To the newest"),
-    gettext_noop("Today"),
-    gettext_noop("Yesterday"),
-    gettext_noop("just now"),
     # Who is here
-    gettext_noop("1 person here"),
-    gettext_noop("{count} people here"),
     gettext_noop("1 without a name yet"),
     gettext_noop("{count} without a name yet"),
     gettext_noop("(you)"),
@@ -62,18 +68,21 @@ TEXTS = (
     gettext_noop("{first} left"),
     gettext_noop("{first} and {second} left"),
     gettext_noop("{first} and {count} others left"),
-    # The lobby
-    gettext_noop(", "),
-    gettext_noop("{names} here now"),
-    gettext_noop("{names} and {count} more are here"),
     # The bar
     gettext_noop("Copied"),
 )
 
+LOBBY = (
+    *BOTH,
+    gettext_noop(", "),
+    gettext_noop("{names} here now"),
+    gettext_noop("{names} and {count} more are here"),
+)
 
-def texts() -> dict[str, str]:
-    """The translations that differ from English, by the English text."""
-    translated = {text: gettext(text) for text in TEXTS}
+
+def texts(page: Sequence[str]) -> dict[str, str]:
+    """The translations for ROOM or LOBBY that differ from English, by the English text."""
+    translated = {text: gettext(text) for text in page}
     return {english: text for english, text in translated.items() if text != english}
 
 
@@ -84,7 +93,7 @@ class Encoder(DjangoJSONEncoder):
         super().__init__(**options | {"ensure_ascii": False, "separators": (",", ":")})
 
 
-def script() -> str:
-    """The block of JSON for a page. Empty in English."""
-    translated = texts()
+def script(page: Sequence[str]) -> str:
+    """The block of JSON for the page of ROOM or LOBBY. Empty in English."""
+    translated = texts(page)
     return json_script(translated, "texts", Encoder) if translated else ""

@@ -45,7 +45,7 @@ def lobby(request: HttpRequest) -> HttpResponse:
 def _lobby(request: HttpRequest, status: int = 200, **context: Any) -> HttpResponse:
     context["rooms"] = the_lobby.rooms()
     context["name_length"] = names.NAME_LENGTH
-    context["texts"] = texts.script()
+    context["texts"] = texts.script(texts.LOBBY)
     return render(request, "chat/lobby.html", context, status=status)
 
 
@@ -75,7 +75,7 @@ def room(request: HttpRequest, label: str) -> HttpResponse:
         "handle_length": settings.CHAT_HANDLE_LENGTH,
         "message_length": settings.CHAT_MESSAGE_LENGTH,
         "edit_time": settings.CHAT_EDIT_TIME,
-        "texts": texts.script(),
+        "texts": texts.script(texts.ROOM),
     }
     response = render(request, "chat/room.html", context)
     guest = guests.person_in(request.COOKIES) or _guest(person)

@@ -1,56 +1,21 @@
 /**
- * Edits and deletions from this page that the server has not confirmed.
+ * Edits and deletions from this page that the server has not confirmed: `{type: "edit" | "delete", id, message}`.
  *
- * A change is `{nonce, type: "edit" | "delete", id, message}`. Changes are idempotent, so the rest is
- * sent again over a new connection.
+ * Changes are idempotent, so the rest is sent again over a new connection.
  */
 
-import { newNonce } from "./outbox.js";
+import { Outbox } from "../../client/src/index.js";
 
-export class Changes {
-  #changes = new Map();
-  #sentAt = new Map();
-
+export class Changes extends Outbox {
   ask(type, id, message) {
-    const nonce = newNonce();
-    this.#changes.set(nonce, { type, id, nonce, ...(type === "edit" && { message }) });
+    this.add({ type, id, ...(type === "edit" && { message }) });
   }
 
   /** A message arrived from the room or the history. Its change may be done. */
   settle({ id, message, deleted }) {
-    for (const [nonce, change] of this.#changes) {
-      const isDone = deleted || (change.type === "edit" && change.message === message);
-      if (change.id === id && isDone) this.remove(nonce);
+    for (const { nonce, content } of [...this]) {
+      const isDone = deleted || (content.type === "edit" && content.message === message);
+      if (content.id === id && isDone) this.remove(nonce);
     }
-  }
-
-  /** The server refused the change; undefined if it is not from here. */
-  remove(nonce) {
-    const change = this.#changes.get(nonce);
-    this.#changes.delete(nonce);
-    this.#sentAt.delete(nonce);
-    return change;
-  }
-
-  /** It was too fast. The next `flush` sends it again. */
-  hold(nonce) {
-    return this.#changes.has(nonce) && this.#sentAt.delete(nonce);
-  }
-
-  rewind() {
-    this.#sentAt.clear();
-  }
-
-  flush(send) {
-    for (const [nonce, change] of this.#changes) {
-      if (this.#sentAt.has(nonce)) continue;
-      this.#sentAt.set(nonce, performance.now());
-      send(change);
-    }
-  }
-
-  isStale(milliseconds) {
-    const limit = performance.now() - milliseconds;
-    return [...this.#sentAt.values()].some((moment) => moment < limit);
   }
 }

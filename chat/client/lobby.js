@@ -1,21 +1,17 @@
 /** The lobby: a live list of rooms. */
 
-import { Connection } from "./connection.js";
+import { Connection, watchWakeups } from "../../client/src/index.js";
 import { find } from "./dom.js";
 import { Rooms } from "./rooms.js";
 import { Status } from "./status.js";
-import { probeOnWakeup } from "./wakeup.js";
 
 const TICK = 20_000;
-
 
 const rooms = new Rooms(find("rooms"), find("room"), find("empty"));
 const status = new Status(find("status"), () => connection.open());
 const connection = new Connection(document.body.dataset.socket, {
-  onState,
-  onFrame: (frame) => frame.type === "rooms" && rooms.receive(frame.rooms),
   // The server sends the list to new sockets only.
-  onProbe: () => connection.restart(),
+  probe: () => connection.restart(),
 });
 
 function onState(state) {
@@ -25,5 +21,10 @@ function onState(state) {
 
 setInterval(() => rooms.tick(), TICK);
 rooms.tick();
-probeOnWakeup(connection, { silence: Infinity });
+connection.on("state", onState);
+connection.on("data", (data) => {
+  const frame = JSON.parse(data);
+  if (frame.type === "rooms") rooms.receive(frame.rooms);
+});
+watchWakeups(connection, { silence: Infinity });
 connection.open();

@@ -19,3 +19,12 @@ export function remember(storage, key, value) {
     // Private windows, blocked storage, a full disk: the value ends with the page.
   }
 }
+
+/** Where an outbox keeps its entries, for as long as the tab lives. */
+export function storedHere(key) {
+  try {
+    return { storage: window.sessionStorage, key: keyHere(key) };
+  } catch {
+    return {};
+  }
+}

@@ -3,25 +3,24 @@
  * everybody in the room.
  */
 
+import { Connection, Outbox, watchWakeups } from "../../client/src/index.js";
 import { Actions } from "./actions.js";
 import { Announcer } from "./announcer.js";
 import { Changes } from "./changes.js";
 import { Composer } from "./composer.js";
-import { Connection } from "./connection.js";
 import { setNow } from "./dates.js";
 import { Activity } from "./activity.js";
 import { find, on } from "./dom.js";
 import * as history from "./history.js";
 import { copyAddress } from "./invite.js";
 import { Log } from "./log.js";
-import { Outbox } from "./outbox.js";
+import { storedHere } from "./memory.js";
 import { People } from "./people.js";
 import { Presence } from "./presence.js";
 import { Scroll } from "./scroll.js";
 import { Status } from "./status.js";
 import { t } from "./texts.js";
 import { Unread } from "./unread.js";
-import { probeOnWakeup } from "./wakeup.js";
 
 // Milliseconds after which each message has arrived, even if its worker died.
 const SETTLED = 60_000;
@@ -42,8 +41,9 @@ const me = {
   isStaff: "staff" in page,
 };
 
-const outbox = new Outbox(page.label);
-const changes = new Changes();
+/** Said here and not back yet: `{handle, message}`. */
+const outbox = new Outbox(storedHere(`chat.outbox.${page.label}`));
+const changes = new Changes(storedHere(`chat.changes.${page.label}`));
 const announcer = new Announcer(find("heard"));
 const activity = new Activity(find("typing"), find("note"));
 const actions = new Actions({
@@ -71,7 +71,7 @@ const people = new People({
 const presence = new Presence({ onChange: showPeople, onGap: askForPeopleSoon });
 const status = new Status(find("status"), () => connection.open());
 const catchUp = new history.CatchUp(log.messages.last?.id ?? 0, Number(page.change ?? 0));
-const connection = new Connection(page.socket, { onState, onFrame, onProbe: askForPeople });
+const connection = new Connection(page.socket, { probe: askForPeople });
 const composer = new Composer(find("composer"), {
   label: page.label,
   limits: { handle: Number(page.handleLength), message: Number(page.messageLength) },
@@ -81,8 +81,8 @@ const composer = new Composer(find("composer"), {
     edit: (message, text) => change("edit", message, text),
     remove: (message) => actions.sure(message),
     editLast,
-    typing: () => connection.isOpen && connection.send({ type: "typing", handle: composer.handle }),
-    name: () => connection.isOpen && askForPeople(),
+    typing: () => send({ type: "typing", handle: composer.handle }),
+    name: askForPeople,
     trouble: notice,
   },
 });
@@ -116,6 +116,11 @@ const receivers = {
   error: refused,
 };
 
+/** Send a frame, if there is a connection. Returns whether there is. */
+function send(fields) {
+  return connection.send(JSON.stringify(fields));
+}
+
 function onFrame(frame) {
   receivers[frame.type ?? "message"]?.(frame);
 }
@@ -145,16 +150,16 @@ function changed(message) {
 }
 
 function refused({ code, detail, nonce }) {
-  const entry = nonce && outbox.refuse(nonce, code, detail);
+  const entry = code === "too_fast" ? outbox.holdBack(nonce, detail) : outbox.refuse(nonce, detail);
   // The log-in may have ended unnoticed. The answer has the current person.
   if (code === "forbidden" && me.account) askForPeople();
-  const isSlow = code === "too_fast" && (entry || changes.hold(nonce));
+  const isSlow = code === "too_fast" && (entry || changes.holdBack(nonce, detail));
   if (isSlow) {
     clearTimeout(pauseTimer);
     pauseTimer = setTimeout(resume, PAUSE);
   }
   if (entry) show(entry);
-  else if (!isSlow) undo(changes.remove(nonce), detail);
+  else if (!isSlow) undo(changes.remove(nonce)?.content, detail);
   // The list of people may be missing: the address asked too often, or the remembered name is no longer
   // valid. Ask again, without the name.
   if (!nonce && (code === "too_fast" || code === "bad_message")) askForPeopleSoon();
@@ -185,7 +190,7 @@ function becomeSomebody({ who, handle, account = false }) {
   composer.stopEditing();
   composer.showAccount();
   log.refresh();
-  if (connection.isOpen) askForPeople();
+  askForPeople();
 }
 
 /* ----------------------------------------------------------------------- actions of the reader */
@@ -193,7 +198,7 @@ function becomeSomebody({ who, handle, account = false }) {
 function say(handle, message) {
   log.showTheEnd();
   unread.clear();
-  show(outbox.add(handle, message));
+  show(outbox.add({ handle, message }));
   scroll.toEnd();
   flush();
 }
@@ -204,12 +209,11 @@ function change(type, message, text) {
 }
 
 function flush() {
-  if (!connection.isOpen) return;
-  outbox.flush((fields) => connection.send(fields));
-  changes.flush((fields) => connection.send(fields));
+  for (const each of [outbox, changes]) each.flush(({ nonce, content }) => send({ ...content, nonce }));
 }
 
 function resume() {
+  changes.release();
   for (const entry of outbox.release()) show(entry);
   flush();
 }
@@ -224,7 +228,8 @@ function editLast() {
 }
 
 /** Show an entry of the outbox, with its actions if it failed. */
-function show(entry) {
+function show({ content, ...rest }) {
+  const entry = { ...content, ...rest };
   const discard = () => {
     outbox.remove(entry.nonce);
     log.remove(entry.nonce);
@@ -235,7 +240,8 @@ function show(entry) {
     composer.takeBack(entry);
   };
   const retry = () => {
-    show(outbox.retry(entry.nonce, composer.handle));
+    const { handle, message } = content;
+    show(outbox.retry(entry.nonce, { handle: composer.handle || handle, message }));
     composer.focus();
     flush();
   };
@@ -249,13 +255,13 @@ function show(entry) {
 
 function askForPeople() {
   const { handle } = composer;
-  connection.send({ type: "presence", ...(handle && { handle }) });
+  send({ type: "presence", ...(handle && { handle }) });
 }
 
 function askForPeopleSoon() {
   gapTimer ??= setTimeout(() => {
     gapTimer = null;
-    if (connection.isOpen) connection.send({ type: "presence" });
+    send({ type: "presence" });
   }, PAUSE);
 }
 
@@ -347,5 +353,7 @@ setInterval(() => {
   if (connection.isOpen && [outbox, changes].some((each) => each.isStale(STALE))) connection.restart();
 }, PAUSE);
 
-probeOnWakeup(connection);
+connection.on("state", onState);
+connection.on("data", (data) => onFrame(JSON.parse(data)));
+watchWakeups(connection);
 connection.open();

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from channels_workers.test.layers import fresh_layers
 from chat import guests
 from chat.frames import FrameError
 from chat.languages import in_language_of_socket, language_of
-from chat.texts import TEXTS, texts
+from chat.texts import LOBBY, ROOM, texts
 from labs.harness.project import ROOT
 
 SCRIPT = re.compile(r"""(?<![\w.$])t\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|`([^`]*)`)""")
@@ -128,20 +129,30 @@ def test_the_texts_of_a_script_are_found() -> None:
     assert texts_in(source) == {"one…", "two", "three", 'four \\" five'}
 
 
-def test_each_text_of_the_scripts_can_be_translated() -> None:
-    sources = [file.read_text() for file in (ROOT / "chat").rglob("*.js")]
-    assert sources
-    assert set().union(*map(texts_in, sources)) == set(TEXTS)
+def imported_by(file: Path) -> set[Path]:
+    """The script *file*, and those that it imports, directly or not."""
+    found = {file}
+    for imported in re.findall(r'from "(\./[^"]+)"', file.read_text()):
+        found |= imported_by(file.parent / imported)
+    return found
 
 
-def test_each_translation_has_the_same_placeholders() -> None:
+@pytest.mark.parametrize(("script", "page"), [("room.js", ROOM), ("lobby.js", LOBBY)])
+def test_each_page_carries_the_texts_of_its_scripts(script: str, page: tuple[str, ...]) -> None:
+    sources = [file.read_text() for file in imported_by(ROOT / "chat" / "client" / script)]
+    assert len(sources) > 5
+    assert set().union(*map(texts_in, sources)) == set(page)
+
+
+@pytest.mark.parametrize("page", [ROOM, LOBBY])
+def test_each_translation_has_the_same_placeholders(page: tuple[str, ...]) -> None:
     with translation.override("zh-hans"):
-        translated = texts()
-    assert set(translated) == set(TEXTS)
+        translated = texts(page)
+    assert set(translated) == set(page)
     for english, text in translated.items():
         assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", english))
 
 
 def test_an_english_page_carries_no_translations() -> None:
-    found: dict[str, Any] = texts()
+    found: dict[str, Any] = texts(ROOM)
     assert found == {}

@@ -22,8 +22,8 @@ from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Heard, Person, Said, Visit
 from labs.harness.crowd.visitor import OPTIONS, Visitor
 
-#: As in connection.js (s): the first pause, the longest one, and the minimum life of a socket that
-#: counts as a success.
+#: As in client/src/connection.js (s): the first pause, the longest one, and the minimum life of a
+#: socket that counts as a success.
 FIRST, LONGEST, STEADY = 1.0, 30.0, 5.0
 
 #: As in room.js (s): how long a message may take to reach everybody, after how long without an echo
