@@ -16,14 +16,14 @@ from chat import consumers, frames, lobby, names, views
 from labs.harness.project import ROOT
 from tests.docs.pages import page
 
-CLIENT = ROOT / "chat" / "client"
 LUA = ROOT / "channels_workers" / "layers" / "redis" / "lua"
 WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "ten": 10}
 
 
-def of_client(module: str, name: str) -> float:
-    """A time in the page's scripts (s)."""
-    found = re.search(rf"const {name} = ([\d_]+);", (CLIENT / f"{module}.js").read_text())
+def of_script(module: str, name: str) -> float:
+    """A time in a script of pages (s)."""
+    text = (ROOT / f"{module}.js").read_text()
+    found = re.search(rf"(?:const {name} =|{name}:) ([\d_]+)[;,]", text)
     assert found
     return int(found[1].replace("_", "")) / 1000
 
@@ -92,9 +92,13 @@ NUMBERS = [
     ("chat/socket", r"first frame has up to (\d+) rooms", lobby.ROOMS),
     ("chat/socket", r"`handles` are up to (\d+) names", lobby.HANDLES),
     ("chat/socket", r"at most every\s+(\d+) s", lobby.PAUSE.total_seconds()),
-    ("chat/socket", r"\(the page waits (\d+) s\)", of_client("room", "STALE")),
-    ("chat/socket", r"\(the page: 1 to (\d+) s", of_client("connection", "LONGEST_DELAY")),
-    ("chat/socket", r"Show it for (\d+) s", of_client("activity", "TYPING")),
+    ("chat/socket", r"\(the page waits (\d+) s\)", of_script("chat/client/room", "STALE")),
+    (
+        "chat/socket",
+        r"\(the page: 1 to (\d+) s",
+        of_script("client/src/connection", "longestDelay"),
+    ),
+    ("chat/socket", r"Show it for (\d+) s", of_script("chat/client/activity", "TYPING")),
 ]
 
 
