@@ -17,7 +17,6 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import ConsumeLater, LayerUnavailable, OnceRefused, OutboxFull
 from channels_workers.flow import STEP_COST
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.codec import Content
 from channels_workers.layers.types import (
     DISCONNECT,
     REQUEST,
@@ -29,20 +28,13 @@ from channels_workers.layers.types import (
     Operation,
     Send,
     SendLater,
-    is_request,
     runs_once,
 )
-from channels_workers.logs import fields, name_of, shown
 
 logger = logging.getLogger(__name__)
 
 #: Waits so many seconds or until the process has ended, and returns whether it has ended.
 Rest = Callable[[float], bool]
-
-#: How many kinds of wrong replies a process logs, each once.
-BAD_REPLIES = 1_000
-
-_bad_replies: set[tuple[str, str]] = set()
 
 never_ended = threading.Event()
 
@@ -218,37 +210,6 @@ def running() -> Outbox | None:
 def of_context() -> Outbox | None:
     """Return the outbox of the consumer that runs, or that has started this context and ended."""
     return _current.get()
-
-
-def note_bad_reply(channel: str, content: Content) -> None:
-    """Log a reply of the running consumer to its socket that has no key which a socket knows.
-
-    It is logged once for a consumer and its keys.
-    """
-    outbox = running()
-    if outbox is None or outbox.delivery.reply_channel != channel or is_request(channel):
-        return
-    delivery = outbox.delivery
-    name, keys = name_of(outbox.consumer), shown(", ".join(map(str, content))) or "none"
-    if (name, keys) in _bad_replies or len(_bad_replies) >= BAD_REPLIES:
-        return
-    _bad_replies.add((name, keys))
-    path = shown(str(outbox.message.get("path", "-")))
-    logger.error(
-        "%s sends a reply to its socket %s that has none of accept, text, bytes and close, so its "
-        "client gets nothing. Its keys: %s. This is logged once for a consumer and its keys",
-        name,
-        path,
-        keys,
-        extra=fields(
-            "bad_reply",
-            channel=delivery.channel,
-            connection=channel,
-            consumer=name,
-            message_id=delivery.id,
-            path=path,
-        ),
-    )
 
 
 def rest_of_consumer() -> Rest:
