@@ -94,7 +94,9 @@ async def test_a_reserved_close_code_is_logged_and_replaced(
 ) -> None:
     await send(memory_layer, {"close": close})
     assert await outputs(socket, 1) == [{"type": "websocket.close", "code": 1000}]
-    shown = close if isinstance(close, int) else "of type str"  # a text may quote what somebody said
+    shown = (
+        close if isinstance(close, int) else "of type str"
+    )  # a text may quote what somebody said
     assert f"has the close code {shown}, not" in caplog.text
 
 
