@@ -14,6 +14,7 @@ from channels_workers.backoff import Backoff
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.blocking import warn_in_event_loop
 from channels_workers.conf import configuration
+from channels_workers.context import current_outbox
 from channels_workers.exceptions import ConsumeLater, LayerUnavailable, OnceRefused, OutboxFull
 from channels_workers.flow import STEP_COST
 from channels_workers.layers.base import WorkerLayer
@@ -40,7 +41,7 @@ never_ended = threading.Event()
 
 SENDS = (Send, GroupSend, SendLater)
 
-_current: ContextVar[Outbox | None] = ContextVar("channels_workers_outbox", default=None)
+_current: ContextVar[Outbox | None] = current_outbox
 
 
 class Transaction(Protocol):
@@ -205,11 +206,6 @@ def running() -> Outbox | None:
     if outbox is None or outbox.closed or outbox.process is not forks.current:
         return None
     return outbox
-
-
-def of_context() -> Outbox | None:
-    """Return the outbox of the consumer that runs, or that has started this context and ended."""
-    return _current.get()
 
 
 def rest_of_consumer() -> Rest:

@@ -33,7 +33,7 @@ ROWS = [
         *("worker.event_loop", "worker.hints", "worker.identity", "worker.isolation"),
         "worker.log_fields",
     ],
-    ["binding", "logs.filters"],
+    ["binding"],
     ["generic", "interface", "security"],
     ["auth", "once"],
     ["sessions"],
@@ -55,7 +55,7 @@ ROWS = [
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
     ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "processes", "signals"],
-    ["django_parts", "interface.types", "logs", "migrations", "models", "tables"],
+    ["context", "django_parts", "interface.types", "logs", "migrations", "models", "tables"],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
 
