@@ -32,6 +32,11 @@ from channels_workers.transient import is_put_off
 
 logger = logging.getLogger(__name__)
 
+
+class RolledBack(Exception):
+    """The consumer wants none of its SQL, so its transaction rolls back. No error."""
+
+
 #: How long a run may take until it asks the layer, before its commit, whether it still holds the
 #: message (s). Rows are kept for much longer.
 FENCE_AFTER = 30.0
@@ -53,6 +58,15 @@ class Run:
         self._key = key_of(outbox.delivery.id, outbox.runs)
         self._transaction = OnceTransaction(outbox, using, consumer)
         self._outer = (_session_of(self._message), _http_session_of(self._message))
+        self._rolls_back = False
+        self.is_open = False
+
+    def roll_back(self) -> None:
+        """Let the transaction roll back at the end. What the consumer sent goes out all the same.
+
+        The first run of a message stores no row then: nothing of it must not happen twice.
+        """
+        self._rolls_back = True
 
     # Begin
 
@@ -77,6 +91,7 @@ class Run:
         self._began = (time.monotonic(), time.time())
         self._transaction.begin()
         self._outbox.changes = []
+        self.is_open = True
         return True
 
     # End
@@ -87,8 +102,12 @@ class Run:
         Raises what the worker must know: the error, unless it only asks for an action on the
         socket, or one of the commit.
         """
+        self.is_open = False
         failure = self._transaction.end(self._failure(error))
-        if failure is not None:
+        if isinstance(failure, RolledBack):
+            if not self._has_precedence(error):
+                return
+        elif failure is not None:
             self._undo(failure)
             return
         sweeper.watch(self.using, self._outbox)
@@ -124,6 +143,8 @@ class Run:
     def _try_to_store(self, error: BaseException | None) -> BaseException | None:
         try:
             self._refuse_outer_sessions()
+            if self._rolls_back:
+                raise RolledBack
             self._ask_layer()
             refusal = {"close": True} if error is not None and _denies(error) else None
             effects = self._effects(refusal)
@@ -174,6 +195,22 @@ class Run:
             raise Taken
 
     # Failures, and second runs
+
+    def _has_precedence(self, error: BaseException | None) -> bool:
+        """Return whether this run, which has rolled back, is the one whose effects go out.
+
+        If an earlier run may be frozen, a row keeps it from being committed later.
+        """
+        delivery = self._outbox.delivery
+        if not (delivery.attempts or delivery.deaths or delivery.failures):
+            return True
+        refusal = {"close": True} if error is not None and _denies(error) else None
+        try:
+            store(self._transaction.connection, self._key, self._effects(refusal).encode())
+        except Taken as taken:
+            self._yield(taken)
+            return False
+        return True
 
     def _undo(self, failure: BaseException) -> None:
         if isinstance(failure, Taken):
