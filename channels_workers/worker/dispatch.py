@@ -57,7 +57,7 @@ from channels_workers.worker.retries import is_answered, refusal
 
 logger = logging.getLogger(__name__)
 
-#: Clients can cause its lines without end.
+#: Its lines can come with each message, without end.
 refusals = logging.getLogger(f"{__name__}.refusals")
 refusals.addFilter(flood)
 
@@ -151,7 +151,7 @@ def _run(
     except Exception as error:  # noqa: BLE001  (logged, or put off)
         return _not_routed(error, delivery, layer)
     if match is None:
-        logger.error(
+        refusals.error(
             "No route for message %s on %s; add one to CHANNEL_ROUTING",
             delivery.id,
             delivery.channel,
@@ -218,7 +218,7 @@ def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Out
     close_unusable_connections()  # as the signals around a consumer do
     if is_put_off(error):
         return Outcome([], error=error)
-    logger.error(
+    refusals.error(
         "Cannot route message %s on %s",
         delivery.id,
         delivery.channel,

@@ -520,6 +520,18 @@ def test_other_messages_without_a_route_are_logged_and_finished(
     assert f"No route for message {delivery.id} on background" in caplog.text
 
 
+def test_messages_without_a_route_cannot_fill_the_log(
+    memory_layer: InMemoryChannelLayer, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CHANNEL_WORKERS = {"LOG_LINES_PER_MINUTE": 3}
+    flood.forget()
+    for _ in range(5):
+        Channel("background").send({"text": "hi"})
+        run_and_finish(pull_one(memory_layer, "background"), memory_layer, Router([]))
+    assert len(caplog.records) == 3
+    assert "more like this one within a minute are left out" in caplog.messages[-1]
+
+
 def test_an_unreadable_message_becomes_a_dead_letter(connected: Client) -> None:
     delivery = pull_one(connected.layer)._replace(payload=b"\xc1")
     outcome = dispatch(delivery, connected.layer, Router([]), not_called)
