@@ -69,6 +69,9 @@ class Outbox:
     #: The consumer.
     consumer: Any = None
 
+    #: Returns what closes the socket of a message because of an error.
+    closing: Callable[[Any, BaseException], list[Operation]] | None = None
+
     #: The transaction that stores what the consumer does.
     transaction: Transaction | None = None
 

@@ -21,20 +21,16 @@ from channels_workers.exceptions import (
     OnceRefused,
 )
 from channels_workers.layers.types import CONNECT, REFUSAL, REQUEST, Committed, Session
-from channels_workers.logs import fields
+from channels_workers.logs import fields, name_of
 from channels_workers.once import sweeper
 from channels_workers.once.postgres import commits
 from channels_workers.once.rows import Taken, find, key_of, store, store_and_commit
-from channels_workers.once.transaction import OnceTransaction
+from channels_workers.once.transaction import OnceTransaction, RolledBack
 from channels_workers.outbox import Outbox
 from channels_workers.session_stores import ChannelSession
 from channels_workers.transient import is_put_off
 
 logger = logging.getLogger(__name__)
-
-
-class RolledBack(Exception):
-    """The consumer wants none of its SQL, so its transaction rolls back. No error."""
 
 
 #: How long a run may take until it asks the layer, before its commit, whether it still holds the
@@ -111,7 +107,7 @@ class Run:
             self._undo(failure)
             return
         sweeper.watch(self.using, self._outbox)
-        if error is not None and isinstance(error, DenyConnection):
+        if isinstance(error, DenyConnection):
             raise error
 
     def _failure(self, error: BaseException | None) -> BaseException | None:
@@ -146,7 +142,7 @@ class Run:
             if self._rolls_back:
                 raise RolledBack
             self._ask_layer()
-            refusal = {"close": True} if error is not None and _denies(error) else None
+            refusal = {"close": True} if isinstance(error, DenyConnection) else None
             effects = self._effects(refusal)
             connection = self._transaction.connection
             self._store(connection, self._key, effects.encode())
@@ -204,7 +200,7 @@ class Run:
         delivery = self._outbox.delivery
         if not (delivery.attempts or delivery.deaths or delivery.failures):
             return True
-        refusal = {"close": True} if error is not None and _denies(error) else None
+        refusal = {"close": True} if isinstance(error, DenyConnection) else None
         try:
             store(self._transaction.connection, self._key, self._effects(refusal).encode())
         except Taken as taken:
@@ -224,7 +220,9 @@ class Run:
             raise OperationalError(str(failure)) from failure
         # What it sent before goes out. A frozen run of the same message must not commit later.
         try:
-            store(self._transaction.connection, self._key, self._effects_of_failure().encode())
+            store(
+                self._transaction.connection, self._key, self._effects_of_failure(failure).encode()
+            )
         except Taken:
             logger.error(
                 "%s failed in a second run of message %s, which changes nothing",
@@ -240,15 +238,20 @@ class Run:
         sweeper.watch(self.using, self._outbox)
         raise failure
 
-    def _effects_of_failure(self) -> Effects:
+    def _effects_of_failure(self, failure: BaseException) -> Effects:
         delivery = self._outbox.delivery
         # An open socket ignores the refusal of a handshake.
         is_handshake = delivery.channel == CONNECT and delivery.reply_channel
         refusal = REFUSAL if is_handshake else None
         try:
-            return self._effects(refusal)
+            effects = self._effects(refusal)
         except MessageError:  # the session of a failed run, which is not saved
-            return self._effects(refusal)
+            effects = self._effects(refusal)
+        outbox = self._outbox
+        # A consumer around this call may yet catch the error.
+        if outbox.closing is not None and name_of(outbox.consumer) == self._consumer:
+            effects.operations.extend(outbox.closing(self._message, failure))
+        return effects
 
     def _yield(self, failure: BaseException) -> None:
         """Leave the effects to the run that was committed first."""
@@ -297,7 +300,3 @@ def _session_of(message: Any) -> SessionBase | None:
 
 def _http_session_of(message: Any) -> SessionBase | None:
     return getattr(message, "http_session", None)
-
-
-def _denies(error: BaseException) -> bool:
-    return isinstance(error, DenyConnection)

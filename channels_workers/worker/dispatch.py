@@ -159,7 +159,7 @@ def _run(
         )
         return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
     outbox = Outbox(layer, delivery, rest)
-    outbox.message, outbox.consumer = message, match.consumer
+    outbox.message, outbox.consumer, outbox.closing = message, match.consumer, _closing
     run = match.consumer
     if router.middleware is not None:
         run = router.middleware.around(run, name_of(run), run_coroutine)
