@@ -69,6 +69,7 @@ INSIDE_FUNCTIONS = {
 }
 #: Models are loaded after the packages of apps.
 INSIDE_FUNCTIONS |= {
+    ("tasks.apps", "tasks.dropped"),
     ("tasks.apps", "tasks.keeper"),
     ("tasks.apps", "tasks.run"),
     ("tasks.backend", "tasks.rows"),
