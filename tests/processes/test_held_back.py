@@ -29,6 +29,7 @@ COMMANDS = {
         f"uvicorn-{name}": f"uvicorn --port $PORT --ws {name}"
         for name in ("websockets-sansio", "wsproto", "websockets")
     },
+    "uvicorn-uvloop": "uvicorn --port $PORT --loop uvloop",
 }
 
 #: Ends clients without pongs soon, and not those of a slow machine.
