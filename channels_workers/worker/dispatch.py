@@ -56,10 +56,7 @@ from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import is_answered, refusal
 
 logger = logging.getLogger(__name__)
-
-#: Its lines can come with each message, without end.
-refusals = logging.getLogger(f"{__name__}.refusals")
-refusals.addFilter(flood)
+logger.addFilter(flood)  # its lines can come with each frame of a client, without end
 
 GENERATOR = (
     "The consumer is a generator: a call makes a generator object, and runs none of its code. Send "
@@ -151,7 +148,7 @@ def _run(
     except Exception as error:  # noqa: BLE001  (logged, or put off)
         return _not_routed(error, delivery, layer)
     if match is None:
-        refusals.error(
+        logger.error(
             "No route for message %s on %s; add one to CHANNEL_ROUTING",
             delivery.id,
             delivery.channel,
@@ -218,7 +215,7 @@ def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Out
     close_unusable_connections()  # as the signals around a consumer do
     if is_put_off(error):
         return Outcome([], error=error)
-    refusals.error(
+    logger.error(
         "Cannot route message %s on %s",
         delivery.id,
         delivery.channel,
@@ -328,7 +325,7 @@ def _answer_handshake(
     if isinstance(raised, AcceptConnection):
         message.reply_channel.send({"accept": True})
         return None
-    refusals.warning(
+    logger.warning(
         "%s refuses the socket %s: %s",
         name_of(match.consumer),
         shown(str(message.get("path", "-"))),

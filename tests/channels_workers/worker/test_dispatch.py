@@ -224,6 +224,24 @@ def test_clients_cannot_fill_the_log_with_refusals(
     assert "more like this one within a minute are left out" in caplog.messages[-1]
 
 
+def test_clients_cannot_fill_the_log_with_tracebacks(
+    connected: Client, run_next: RunNext, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CHANNEL_WORKERS = {"LOG_LINES_PER_MINUTE": 3}
+    flood.forget()
+    run_next(lambda message: None)
+    for text in "abcde":
+        connected.send(text)
+        run_next(lambda message: int(message["text"]))
+    connected.send("f")
+    run_next(lambda message: message["no such key"])  # another place has lines of its own
+    assert [type(record.exc_info[1]).__name__ for record in caplog.records if record.exc_info] == [
+        *["ValueError"] * 3,
+        "KeyError",
+    ]
+    assert "more like this one within a minute are left out" in caplog.messages[2]
+
+
 def test_only_connections_can_be_denied(
     connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
