@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Any
 
 import django
+from django.apps import apps
 from django.core.asgi import get_asgi_application
 from django.core.exceptions import ImproperlyConfigured
 
 from channels_workers.conf import http_by_interface
 from channels_workers.interface.application import Interface
 from channels_workers.interface.script_name import at_script_name
-from channels_workers.interface.servers.daphne.twisted import when_running
+from channels_workers.interface.servers.daphne.twisted import show_warnings, when_running
 from channels_workers.interface.types import Application
+from channels_workers.logs import fields
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, channel_layers, get_channel_layer
 
 __all__ = ["at_script_name", "channel_layers", "get_application", "get_channel_layer"]
+
+logger = logging.getLogger(__name__)
+
+NOT_INSTALLED = (
+    "INSTALLED_APPS lacks 'channels_workers', so manage.py has no runworker, runserver starts no "
+    "workers, and no system check of the engine runs. Put it first in INSTALLED_APPS"
+)
 
 
 def get_application(
@@ -32,9 +42,12 @@ def get_application(
     runs.
     """
     django.setup(set_prefix=False)
+    if not apps.is_installed("channels_workers"):
+        logger.warning(NOT_INSTALLED, extra=fields("app_missing"))
     if http is None:
         http = get_asgi_application() if http_by_interface() else _nobody
     interface = Interface(http, partial(get_channel_layer, alias))
+    when_running(show_warnings)
     when_running(interface.get_ready)
     return interface
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from channels_workers.bad_replies import BYTES, TEXT, note_bad_reply
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import (
@@ -15,7 +16,7 @@ from channels_workers.layers.types import (
     Send,
     SendLater,
 )
-from channels_workers.outbox import acarry_out, carry_out, note_bad_reply
+from channels_workers.outbox import acarry_out, carry_out
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 from channels_workers.relay.rows import astore, store
 from channels_workers.unheard import look_for_listeners
@@ -106,7 +107,12 @@ class Channel(_Named):
         if not isinstance(content, dict):
             raise TypeError(_no_dict(content))
         layer = self.channel_layer
-        if REPLY_KEYS.isdisjoint(content):
+        if (
+            REPLY_KEYS.isdisjoint(content)
+            or not isinstance(content.get("text"), TEXT)
+            or not isinstance(content.get("bytes"), BYTES)
+            or "close" in content
+        ):
             note_bad_reply(self.name, content)
         operation: Send | SendLater
         if self.name == DELAY:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+from django.core import mail
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http.response import HttpResponseBase
 
 #: The lists of open blocks of a connection.
 BLOCKS = ("savepoint_ids", "atomic_blocks")
+
+
+#: Where Django's test runners, and pytest-django, keep what they change for a run of tests.
+TEST_UTILS, TEST_STATE = "django.test.utils", "_TestState"
+
+
+def is_in_tests() -> bool:
+    """Say whether this process runs tests, whose sends no worker need hear.
+
+    In a Django without this part, a list that collects mail stands for it: a project whose mail
+    goes to memory misses a few warnings then.
+    """
+    if (utils := sys.modules.get(TEST_UTILS)) is None:
+        return False
+    state = getattr(utils, TEST_STATE, None)
+    return hasattr(mail, "outbox") if state is None else hasattr(state, "saved_data")
 
 
 def note_handler(response: HttpResponseBase, handler: type) -> None:

@@ -14,10 +14,10 @@ from channels_workers.backoff import Backoff
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.blocking import warn_in_event_loop
 from channels_workers.conf import configuration
+from channels_workers.context import current_outbox
 from channels_workers.exceptions import ConsumeLater, LayerUnavailable, OnceRefused, OutboxFull
 from channels_workers.flow import STEP_COST
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.codec import Content
 from channels_workers.layers.types import (
     DISCONNECT,
     REQUEST,
@@ -29,26 +29,19 @@ from channels_workers.layers.types import (
     Operation,
     Send,
     SendLater,
-    is_request,
     runs_once,
 )
-from channels_workers.logs import fields, name_of, shown
 
 logger = logging.getLogger(__name__)
 
 #: Waits so many seconds or until the process has ended, and returns whether it has ended.
 Rest = Callable[[float], bool]
 
-#: How many kinds of wrong replies a process logs, each once.
-BAD_REPLIES = 1_000
-
-_bad_replies: set[tuple[str, str]] = set()
-
 never_ended = threading.Event()
 
 SENDS = (Send, GroupSend, SendLater)
 
-_current: ContextVar[Outbox | None] = ContextVar("channels_workers_outbox", default=None)
+_current: ContextVar[Outbox | None] = current_outbox
 
 
 class Transaction(Protocol):
@@ -75,6 +68,9 @@ class Outbox:
 
     #: The consumer.
     consumer: Any = None
+
+    #: Returns what closes the socket of a message because of an error.
+    closing: Callable[[Any, BaseException], list[Operation]] | None = None
 
     #: The transaction that stores what the consumer does.
     transaction: Transaction | None = None
@@ -213,42 +209,6 @@ def running() -> Outbox | None:
     if outbox is None or outbox.closed or outbox.process is not forks.current:
         return None
     return outbox
-
-
-def of_context() -> Outbox | None:
-    """Return the outbox of the consumer that runs, or that has started this context and ended."""
-    return _current.get()
-
-
-def note_bad_reply(channel: str, content: Content) -> None:
-    """Log a reply of the running consumer to its socket that has no key which a socket knows.
-
-    It is logged once for a consumer and its keys.
-    """
-    outbox = running()
-    if outbox is None or outbox.delivery.reply_channel != channel or is_request(channel):
-        return
-    delivery = outbox.delivery
-    name, keys = name_of(outbox.consumer), shown(", ".join(map(str, content))) or "none"
-    if (name, keys) in _bad_replies or len(_bad_replies) >= BAD_REPLIES:
-        return
-    _bad_replies.add((name, keys))
-    path = shown(str(outbox.message.get("path", "-")))
-    logger.error(
-        "%s sends a reply to its socket %s that has none of accept, text, bytes and close, so its "
-        "client gets nothing. Its keys: %s. This is logged once for a consumer and its keys",
-        name,
-        path,
-        keys,
-        extra=fields(
-            "bad_reply",
-            channel=delivery.channel,
-            connection=channel,
-            consumer=name,
-            message_id=delivery.id,
-            path=path,
-        ),
-    )
 
 
 def rest_of_consumer() -> Rest:

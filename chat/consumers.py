@@ -21,7 +21,7 @@ from channels_workers import Group
 from channels_workers.auth import channel_session_user, channel_session_user_from_http
 from channels_workers.exceptions import DenyConnection
 from channels_workers.message import Message as ChannelMessage
-from channels_workers.once import once
+from channels_workers.once import once, roll_back
 from channels_workers.security.websockets import configured_origins_only
 from chat import changes, guests, lobby, names, presence
 from chat.frames import Delete, Edit, Frame, FrameError, Said, Typing, WhoIsHere, as_text, parse
@@ -65,16 +65,24 @@ def ws_receive(message: ChannelMessage) -> None:
         answer(message, frame)
 
 
-def answer(message: ChannelMessage, frame: Frame) -> None:
-    """Run the command in a frame. An error is an answer too: it does not roll back."""
+def answer(message: ChannelMessage, frame: Frame) -> bool:
+    """Run the command in a frame; return False if it is refused, which is an answer too."""
     try:
         ANSWERS[type(frame)](message, frame)
     except FrameError as error:
         message.reply_channel.send({"text": error.about(frame).frame()})
+        return False
+    return True
 
 
-#: Stores a message, or a change of one, in the transaction that also stores what it sends.
-answer_once = once(answer)
+@once
+def answer_once(message: ChannelMessage, frame: Frame) -> None:
+    """Store a message, or a change of one, in the transaction that also stores what it sends.
+
+    Refusals store nothing: a client could fill the database with them.
+    """
+    if not answer(message, frame):
+        roll_back()
 
 
 @channel_session_user

@@ -275,7 +275,7 @@ CHANNEL_WORKERS = {
     "REQUESTS_AT_ONCE": environment.integer("REQUESTS_AT_ONCE", 4, least=1),
     # Log lines of one kind that clients can cause per minute. Developers see all.
     "LOG_LINES_PER_MINUTE": 0 if DEBUG else 20,
-    # Rows of @once. Refused messages write one too, so a flood must not fill a small database.
+    # Rows of @once: one for each message that is said, edited or deleted.
     "ONCE_ROWS": 100_000,
     # Seconds over which a web process closes its sockets after SIGTERM, and after which their
     # clients reconnect.

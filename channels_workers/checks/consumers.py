@@ -105,12 +105,25 @@ def _useless(consumer: Any, channel: str) -> tuple[str, str] | None:
             f"has no method for the channel {channel!r}.",
             "Route it with route_class(), or add the channel to its method_mapping.",
         )
+    if _is_plain_class(consumer):
+        return (
+            "is a class: a call makes an object, and runs none of its methods.",
+            "Derive it from a class of channels_workers.generic, and route it with route_class(). "
+            "Or route a function.",
+        )
     if _is_generator(consumer):
         return (
             "is a generator: a call makes a generator object, and runs none of its code.",
             "Send in the function instead of `yield`.",
         )
     return None
+
+
+def _is_plain_class(consumer: Any) -> bool:
+    """Say whether a call of *consumer* runs no code of its own."""
+    if not inspect.isclass(consumer) or type(consumer).__call__ is not type.__call__:
+        return False
+    return consumer.__init__ is object.__init__ and consumer.__new__ is object.__new__
 
 
 def _is_generator(consumer: Any) -> bool:

@@ -14,9 +14,11 @@ from __future__ import annotations
 import logging
 from typing import NamedTuple, Protocol
 
+from channels_workers.bad_replies import problem_of
 from channels_workers.interface.actions import ClientActions
 from channels_workers.interface.replies import close_code, sends_of
 from channels_workers.layers.codec import Content
+from channels_workers.logs import fields
 
 __all__ = ["AsyncWorkerMessagesMixin", "WorkerMessagesMixin"]
 
@@ -93,5 +95,11 @@ class _Reply(NamedTuple):
 
 
 def _read(content: Content) -> _Reply:
+    if problem := problem_of(content):
+        logger.error(
+            "A message to this socket cannot go out as it is. It %s",
+            problem,
+            extra=fields("bad_reply"),
+        )
     close = content.get("close")
     return _Reply(sends_of(content), close_code(close) if close else None)

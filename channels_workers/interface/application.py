@@ -265,6 +265,8 @@ class Interface:
             await self._leave()
 
     async def _leave(self) -> None:
+        if not self._is_ready:  # the layer cannot even be made, which the log says
+            return
         if self._leaving is None:
             self._leaving = asyncio.create_task(self.get_layer().retire_server())
         ended, _ = await asyncio.wait([self._leaving], timeout=DRAIN_TIMEOUT)

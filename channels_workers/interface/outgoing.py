@@ -27,7 +27,7 @@ from channels_workers.interface.servers.daphne.server import (
 from channels_workers.interface.servers.uvicorn import server as uvicorn
 from channels_workers.interface.types import Event, Send
 from channels_workers.log_limits import Episodes
-from channels_workers.logs import fields
+from channels_workers.logs import described, fields
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class Outgoing:
     def _note_failure(self, error: Exception) -> None:
         extra = fields("send_failed")
         text = "Sending failed: %s"
-        self.unread.episodes.log(logger, logging.INFO, text, error, extra=extra)
+        self.unread.episodes.log(logger, logging.INFO, text, described(error), extra=extra)
 
     def clear(self) -> None:
         """Send nothing of what waits."""

@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import Any
 
+from channels_workers.bad_replies import problem_of
 from channels_workers.conf import Configuration
 from channels_workers.interface.actions import (
     Accept,
@@ -32,7 +33,6 @@ from channels_workers.interface.replies import (
     connect_content,
     consumers_path,
     has_frame,
-    has_key,
     is_refusal,
     latest,
     sends_of,
@@ -62,10 +62,7 @@ NO_ANSWER = (
     'CHANNEL_WORKERS["CONNECT"] = "accept". Refused after %s s.'
 )
 REFUSED = "Refused the handshake of %s: a worker denied it; the log of the workers says why"
-IGNORED = (
-    "A reply to %s has a value for none of accept, text, bytes and close, so it is ignored. "
-    "Its keys: %s"
-)
+BAD_REPLY = "A reply to %s cannot go out as it is. It %s"
 REFUSED_AS = "Refused the handshake of %s: %s"
 NOT_OFFERED = (
     "The connect consumer of %s accepts with the subprotocol %s, and its client offered %s. "
@@ -299,9 +296,11 @@ class WebSocketProtocol:
             sends = latest.sends_of(content)
             close = content.get("close")
             if close:
+                if close is not True:
+                    self._note_problem(content)
                 return sends + self.close(close, close_reason(content))
-            if not sends and not has_key(content):
-                self._log_ignored(content)
+            if not sends:
+                self._note_problem(content)
             return sends
         if self._state != CONNECTING:
             return []
@@ -348,15 +347,15 @@ class WebSocketProtocol:
             if subprotocol and subprotocol not in self._offered:
                 return self._refuse_subprotocol(subprotocol)
             actions = self._accept(subprotocol) + actions
-        elif not has_key(content):
-            self._log_ignored(content)
+        else:
+            self._note_problem(content)
         if self._state == OPEN and content.get("close"):
             actions = actions + self.close(content["close"], close_reason(content))
         return actions
 
-    def _log_ignored(self, content: Content) -> None:
-        keys = shown(", ".join(map(str, content))) or "none"
-        self._log(logging.ERROR, IGNORED, keys, extra=self.fields("bad_reply"))
+    def _note_problem(self, content: Content) -> None:
+        if problem := problem_of(content):
+            self._log(logging.ERROR, BAD_REPLY, problem, extra=self.fields("bad_reply"))
 
     def _log_refusal(self, why: Any) -> None:
         extra = self.fields("socket_refused")

@@ -13,7 +13,6 @@ from channels_workers.interface.actions import ClientActions, SendFrame
 from channels_workers.interface.script_name import path_info
 from channels_workers.interface.types import Scope
 from channels_workers.layers.codec import Content
-from channels_workers.layers.types import REPLY_KEYS
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -23,10 +22,6 @@ FRAME_KEYS = {"text": str, "bytes": bytes}
 
 #: The longest reason of a close frame (bytes; RFC 6455, 5.5).
 LONGEST_REASON = 123
-
-WRONG_FRAME = (
-    "A reply must hold text (str) or bytes (bytes), one of them, not %s and %s; it is dropped"
-)
 
 
 def consumers_path(scope: Scope) -> str:
@@ -63,11 +58,6 @@ def has_frame(content: Content) -> bool:
     return any(isinstance(content.get(key), kind) for key, kind in FRAME_KEYS.items())
 
 
-def has_key(content: Content) -> bool:
-    """Say whether a reply has a value for any key that a socket knows; None counts as absent."""
-    return any(content.get(key) is not None for key in REPLY_KEYS)
-
-
 def is_refusal(content: Content) -> bool:
     """Say whether a reply refuses a handshake: ``accept`` is False, or it only closes."""
     accepts = content.get("accept") or has_frame(content)
@@ -76,14 +66,8 @@ def is_refusal(content: Content) -> bool:
 
 def close_code(close: Any) -> int:
     """Return the code that a reply's ``close`` stands for: 1000 for True and for invalid codes."""
-    if close is True:
-        return 1000
-    if isinstance(close, int) and is_close_code(close):
-        return close
-    text = "Close code %s is not 1000 or from 3000 to 4999; 1000 is used"
-    shown_code = close if isinstance(close, int) else f"({type(close).__name__})"
-    logger.error(text, shown_code, extra=fields("bad_reply"))
-    return 1000
+    is_code = close is not True and isinstance(close, int) and is_close_code(close)
+    return int(close) if is_code else 1000
 
 
 def close_reason(content: Content) -> str:
@@ -112,9 +96,6 @@ def sends_of(content: Content) -> ClientActions:
         return [SendFrame({"type": "websocket.send", "text": text}, len(text))]
     if isinstance(data, bytes) and not text:
         return [SendFrame({"type": "websocket.send", "bytes": data}, len(data))]
-    if text is not None or data is not None:
-        kinds = type(text).__name__, type(data).__name__
-        logger.error(WRONG_FRAME, *kinds, extra=fields("bad_reply"))
     return []
 
 

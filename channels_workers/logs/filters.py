@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from channels_workers.context import current_outbox
 from channels_workers.logs import fields, name_of, shown
-from channels_workers.outbox import of_context
 
 __all__ = ["CurrentMessage", "NoSockets"]
 
@@ -19,7 +19,7 @@ class CurrentMessage(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the fields, unless *record* has them; keep it."""
-        outbox = of_context()
+        outbox = current_outbox.get()
         if outbox is None or outbox.message is None or "event" in record.__dict__:
             return True
         message = outbox.message

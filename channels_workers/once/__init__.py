@@ -1,5 +1,5 @@
 """Exactly once, the database included: ``@once`` for consumers."""
 
-from channels_workers.once.decorator import once
+from channels_workers.once.decorator import once, roll_back
 
-__all__ = ["once"]
+__all__ = ["once", "roll_back"]

@@ -40,13 +40,23 @@ class _Bare:
     """A call outside a worker: a transaction, without a row, as there is no message."""
 
     def __init__(self, using: str) -> None:
+        self._using = using
         self._atomic = transaction.atomic(using)
+        self._rolls_back = False
+        self.is_open = False
 
     def begin(self) -> bool:
         self._atomic.__enter__()
+        self.is_open = True
         return True
 
+    def roll_back(self) -> None:
+        self._rolls_back = True
+
     def end(self, error: BaseException | None = None) -> None:
+        self.is_open = False
+        if self._rolls_back:
+            transaction.set_rollback(True, self._using)
         if error is None:
             self._atomic.__exit__(None, None, None)
             return
@@ -68,7 +78,9 @@ class _Nested:
 def _new_run(using: str, consumer: str) -> _Run:
     outbox = running()
     if outbox is None:
-        return _Bare(using)
+        bare = _Bare(using)
+        _within.set(bare)
+        return bare
     if outbox.once_run is not None and outbox.once_run is not _within.get():
         raise OnceRefused(
             f"{consumer} has @once and runs beside another call with @once in the same consumer, "
@@ -85,6 +97,19 @@ def _new_run(using: str, consumer: str) -> _Run:
         f"@once(using={outbox.transaction.using!r}), but no transaction spans two databases. Give "
         "the second database a message of its own: send to a channel whose consumer writes there."
     )
+
+
+def roll_back() -> None:
+    """Let the transaction of the running consumer with ``@once`` roll back when it returns.
+
+    What it sends, and its channel session, go out all the same. Call it when the answer is a
+    refusal: the first run of a message then stores no row, so that clients cannot fill the table
+    with what is refused. Raises :class:`~channels_workers.exceptions.OnceRefused` elsewhere.
+    """
+    run = _within.get()
+    if not isinstance(run, Run | _Bare) or not run.is_open:
+        raise OnceRefused("roll_back() works in a consumer with @once, while that runs.")
+    run.roll_back()
 
 
 def _release(run: _Run) -> None:

@@ -21,16 +21,17 @@ from channels_workers.exceptions import (
     OnceRefused,
 )
 from channels_workers.layers.types import CONNECT, REFUSAL, REQUEST, Committed, Session
-from channels_workers.logs import fields
+from channels_workers.logs import fields, name_of
 from channels_workers.once import sweeper
 from channels_workers.once.postgres import commits
 from channels_workers.once.rows import Taken, find, key_of, store, store_and_commit
-from channels_workers.once.transaction import OnceTransaction
+from channels_workers.once.transaction import OnceTransaction, RolledBack
 from channels_workers.outbox import Outbox
 from channels_workers.session_stores import ChannelSession
 from channels_workers.transient import is_put_off
 
 logger = logging.getLogger(__name__)
+
 
 #: How long a run may take until it asks the layer, before its commit, whether it still holds the
 #: message (s). Rows are kept for much longer.
@@ -53,6 +54,15 @@ class Run:
         self._key = key_of(outbox.delivery.id, outbox.runs)
         self._transaction = OnceTransaction(outbox, using, consumer)
         self._outer = (_session_of(self._message), _http_session_of(self._message))
+        self._rolls_back = False
+        self.is_open = False
+
+    def roll_back(self) -> None:
+        """Let the transaction roll back at the end. What the consumer sent goes out all the same.
+
+        The first run of a message stores no row then: nothing of it must not happen twice.
+        """
+        self._rolls_back = True
 
     # Begin
 
@@ -77,6 +87,7 @@ class Run:
         self._began = (time.monotonic(), time.time())
         self._transaction.begin()
         self._outbox.changes = []
+        self.is_open = True
         return True
 
     # End
@@ -87,12 +98,16 @@ class Run:
         Raises what the worker must know: the error, unless it only asks for an action on the
         socket, or one of the commit.
         """
+        self.is_open = False
         failure = self._transaction.end(self._failure(error))
-        if failure is not None:
+        if isinstance(failure, RolledBack):
+            if not self._has_precedence(error):
+                return
+        elif failure is not None:
             self._undo(failure)
             return
         sweeper.watch(self.using, self._outbox)
-        if error is not None and isinstance(error, DenyConnection):
+        if isinstance(error, DenyConnection):
             raise error
 
     def _failure(self, error: BaseException | None) -> BaseException | None:
@@ -124,8 +139,10 @@ class Run:
     def _try_to_store(self, error: BaseException | None) -> BaseException | None:
         try:
             self._refuse_outer_sessions()
+            if self._rolls_back:
+                raise RolledBack
             self._ask_layer()
-            refusal = {"close": True} if error is not None and _denies(error) else None
+            refusal = {"close": True} if isinstance(error, DenyConnection) else None
             effects = self._effects(refusal)
             connection = self._transaction.connection
             self._store(connection, self._key, effects.encode())
@@ -175,6 +192,22 @@ class Run:
 
     # Failures, and second runs
 
+    def _has_precedence(self, error: BaseException | None) -> bool:
+        """Return whether this run, which has rolled back, is the one whose effects go out.
+
+        If an earlier run may be frozen, a row keeps it from being committed later.
+        """
+        delivery = self._outbox.delivery
+        if not (delivery.attempts or delivery.deaths or delivery.failures):
+            return True
+        refusal = {"close": True} if isinstance(error, DenyConnection) else None
+        try:
+            store(self._transaction.connection, self._key, self._effects(refusal).encode())
+        except Taken as taken:
+            self._yield(taken)
+            return False
+        return True
+
     def _undo(self, failure: BaseException) -> None:
         if isinstance(failure, Taken):
             self._yield(failure)
@@ -187,7 +220,9 @@ class Run:
             raise OperationalError(str(failure)) from failure
         # What it sent before goes out. A frozen run of the same message must not commit later.
         try:
-            store(self._transaction.connection, self._key, self._effects_of_failure().encode())
+            store(
+                self._transaction.connection, self._key, self._effects_of_failure(failure).encode()
+            )
         except Taken:
             logger.error(
                 "%s failed in a second run of message %s, which changes nothing",
@@ -203,15 +238,20 @@ class Run:
         sweeper.watch(self.using, self._outbox)
         raise failure
 
-    def _effects_of_failure(self) -> Effects:
+    def _effects_of_failure(self, failure: BaseException) -> Effects:
         delivery = self._outbox.delivery
         # An open socket ignores the refusal of a handshake.
         is_handshake = delivery.channel == CONNECT and delivery.reply_channel
         refusal = REFUSAL if is_handshake else None
         try:
-            return self._effects(refusal)
+            effects = self._effects(refusal)
         except MessageError:  # the session of a failed run, which is not saved
-            return self._effects(refusal)
+            effects = self._effects(refusal)
+        outbox = self._outbox
+        # A consumer around this call may yet catch the error.
+        if outbox.closing is not None and name_of(outbox.consumer) == self._consumer:
+            effects.operations.extend(outbox.closing(self._message, failure))
+        return effects
 
     def _yield(self, failure: BaseException) -> None:
         """Leave the effects to the run that was committed first."""
@@ -260,7 +300,3 @@ def _session_of(message: Any) -> SessionBase | None:
 
 def _http_session_of(message: Any) -> SessionBase | None:
     return getattr(message, "http_session", None)
-
-
-def _denies(error: BaseException) -> bool:
-    return isinstance(error, DenyConnection)

@@ -20,6 +20,10 @@ _late: set[str] = set()
 _Info = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 
+class RolledBack(Exception):
+    """The consumer wants none of its SQL, so its transaction rolls back. No error."""
+
+
 class OnceTransaction:
     """A transaction of the database *using* for one run of *consumer*, a name for logs.
 

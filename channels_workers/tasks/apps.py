@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.apps import AppConfig
 
 from channels_workers import routing
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.types import Operation
 from channels_workers.routing import Route
 from channels_workers.signals import worker_ready
 from channels_workers.tasks.backend import our_backends
 from channels_workers.tasks.channels import channels_of
+from channels_workers.worker import commit
 
 __all__ = ["TasksConfig"]
 
@@ -28,6 +32,16 @@ class TasksConfig(AppConfig):
         if routes not in routing.routes_of_apps:
             routing.routes_of_apps.append(routes)
         worker_ready.connect(start_keeper)
+        if note_dropped not in commit.on_dropped:
+            commit.on_dropped.append(note_dropped)
+
+
+def note_dropped(layer: WorkerLayer, operations: Sequence[Operation]) -> None:
+    """Note which tasks a full channel has dropped."""
+    from channels_workers.tasks import dropped  # noqa: PLC0415  (models are loaded by then)
+
+    if our_backends():
+        dropped.note_dropped(layer, operations)
 
 
 def routes() -> list[Route]:

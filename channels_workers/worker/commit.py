@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 
 from channels_workers.backoff import Backoff
 from channels_workers.conf import configuration
@@ -31,6 +32,9 @@ from channels_workers.worker.retries import (
 )
 
 logger = logging.getLogger(__name__)
+
+#: Called with the layer and the operations that a full channel has dropped.
+on_dropped: list[Callable[[WorkerLayer, Sequence[Operation]], None]] = []
 
 NOT_HELD = "Message %s does not run: its worker was frozen, and another one has answered its client"
 
@@ -86,7 +90,7 @@ def commit(finished: Finished, layer: WorkerLayer, rest: Rest = never_ended.wait
             if time.monotonic() < deadline:
                 _wait(full.failed(error), rest, delivery, error)
             else:
-                finished = _without(finished, error.channel)
+                finished = _without(finished, error.channel, layer)
         else:
             unavailable.succeeded()
             if committed is not Committed.DONE:
@@ -126,18 +130,25 @@ def log_stale(delivery: Delivery) -> None:
     logger.warning("Message %s was finished elsewhere", delivery.id, extra=extra)
 
 
-def _without(finished: Finished, channel: str) -> Finished:
+def _without(finished: Finished, channel: str, layer: WorkerLayer) -> Finished:
     delivery, operations = finished.delivery, finished.operations
     kept = [item for item in operations if not _goes_to(item, channel)]
+    dropped = [item for item in operations if _goes_to(item, channel)]
     logger.error(
         "Channel %s stayed full: %d messages that %s (message %s) sent there are lost. Run more "
         "workers for it, raise its capacity, or send with immediately=True and handle ChannelFull.",
         channel,
-        len(operations) - len(kept),
+        len(dropped),
         delivery.channel,
         delivery.id,
         extra=delivery_fields("channel_full", delivery),
     )
+    for listener in on_dropped:
+        try:
+            listener(layer, dropped)
+        except Exception:
+            text = "%r of dropped sends failed"
+            logger.exception(text, listener, extra=delivery_fields("receiver_failed", delivery))
     return finished._replace(operations=kept)
 
 

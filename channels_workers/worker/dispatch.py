@@ -44,6 +44,7 @@ from channels_workers.session_stores import ChannelSession
 from channels_workers.signals import consumer_finished, consumer_started
 from channels_workers.transient import is_put_off, is_retried
 from channels_workers.worker.event_loop import ConsumerTimedOut
+from channels_workers.worker.hints import add_cure, note_result
 from channels_workers.worker.isolation import (
     close_unusable_connections,
     end_transactions,
@@ -55,10 +56,7 @@ from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import is_answered, refusal
 
 logger = logging.getLogger(__name__)
-
-#: Clients can cause its lines without end.
-refusals = logging.getLogger(f"{__name__}.refusals")
-refusals.addFilter(flood)
+logger.addFilter(flood)  # its lines can come with each frame of a client, without end
 
 GENERATOR = (
     "The consumer is a generator: a call makes a generator object, and runs none of its code. Send "
@@ -158,7 +156,7 @@ def _run(
         )
         return Outcome(refusal(delivery.reply_channel, delivery.channel, layer))
     outbox = Outbox(layer, delivery, rest)
-    outbox.message, outbox.consumer = message, match.consumer
+    outbox.message, outbox.consumer, outbox.closing = message, match.consumer, _closing
     run = match.consumer
     if router.middleware is not None:
         run = router.middleware.around(run, name_of(run), run_coroutine)
@@ -180,7 +178,7 @@ def _consume(
             )
             result = run(message, **match.kwargs)
             if result is not None:
-                result = _completed(result, run_coroutine)
+                result = _completed(result, run_coroutine, match.consumer)
         except BaseException as raised:  # noqa: BLE001  (sys.exit() harms one message only)
             error = _answer(raised, message, match)
         finally:
@@ -202,11 +200,15 @@ def _consume(
     return Outcome(outbox.operations, saved, result, error, is_final=is_final, waited=outbox.waited)
 
 
-def _completed(result: Any, run_coroutine: RunCoroutine) -> Any:
+def _completed(result: Any, run_coroutine: RunCoroutine, consumer: Consumer) -> Any:
     """Return what a consumer returns in the end; TypeError if it would never run."""
     if isgenerator(result) or isasyncgen(result):
         raise TypeError(GENERATOR)
-    return run_coroutine(result) if iscoroutine(result) else result
+    if iscoroutine(result):
+        result = run_coroutine(result)
+    if result is not None:
+        note_result(consumer, result)
+    return result
 
 
 def _not_routed(error: Exception, delivery: Delivery, layer: WorkerLayer) -> Outcome:
@@ -323,7 +325,7 @@ def _answer_handshake(
     if isinstance(raised, AcceptConnection):
         message.reply_channel.send({"accept": True})
         return None
-    refusals.warning(
+    logger.warning(
         "%s refuses the socket %s: %s",
         name_of(match.consumer),
         shown(str(message.get("path", "-"))),
@@ -335,6 +337,7 @@ def _answer_handshake(
 
 
 def _log_failure(error: BaseException, message: Message, match: Match) -> None:
+    add_cure(error)
     event = "consumer_timed_out" if isinstance(error, ConsumerTimedOut) else "consumer_failed"
     logger.error(
         "Consumer %s failed on %s, path %s, message %s",

@@ -12,7 +12,9 @@ from labs.harness.postgres import Postgres
 #: The tables of the consumers. No key keeps a second run from writing a line again.
 TABLES = """CREATE TABLE line (id bigserial PRIMARY KEY, key text, number int);
 CREATE TABLE counter (id int PRIMARY KEY, value int);
-INSERT INTO counter SELECT id, 0 FROM generate_series(1, 3) AS id"""
+INSERT INTO counter SELECT id, 0 FROM generate_series(1, 3) AS id;
+CREATE TABLE ordered (number int);
+CREATE TABLE taken (number int)"""
 
 
 class Line(NamedTuple):
@@ -76,6 +78,10 @@ class OnceSite(Site):
         """Return how many sends are stored that no worker has relayed."""
         [(count,)] = self.ask("SELECT count(*) FROM channels_workers_storedsend")
         return int(count)
+
+    def orders(self, table: str) -> list[int]:
+        """Return the orders in a *table*: ``ordered`` by views, ``taken`` by consumers."""
+        return sorted(number for (number,) in self.ask(f"SELECT number FROM {table}"))  # noqa: S608
 
     def counters(self) -> list[int]:
         """Return the values of the counters."""

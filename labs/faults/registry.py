@@ -12,6 +12,7 @@ from labs.faults.cases.chat import (
 )
 from labs.faults.cases.chat_restarts import ChatRestarts
 from labs.faults.cases.clock_jump import ClockJump
+from labs.faults.cases.delayed import DelayedKilled
 from labs.faults.cases.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
 from labs.faults.cases.lost_replies import LostReplies
 from labs.faults.cases.no_worker import NoWorker
@@ -23,7 +24,7 @@ from labs.faults.cases.once import (
     OnceRedisEmptied,
 )
 from labs.faults.cases.other_format import OtherFormat
-from labs.faults.cases.outbox import OutboxFrozen, OutboxKilled
+from labs.faults.cases.outbox import OutboxFrozen, OutboxKilled, OutboxServerKilled
 from labs.faults.cases.redis_lost import RedisEmptied, RedisOld
 from labs.faults.cases.redis_trouble import RedisCut, RedisFull
 from labs.faults.cases.requests import (
@@ -35,7 +36,13 @@ from labs.faults.cases.requests import (
 from labs.faults.cases.rude_clients import Flood, SlowReader
 from labs.faults.cases.server_killed import ServerKilled, ServerKilledBusy
 from labs.faults.cases.server_stopped import ServerStopped
-from labs.faults.cases.tasks import TasksFrozen, TasksKilled, TasksRedisEmptied, TasksUnsent
+from labs.faults.cases.tasks import (
+    TasksFrozen,
+    TasksKilled,
+    TasksOnceKilled,
+    TasksRedisEmptied,
+    TasksUnsent,
+)
 from labs.faults.cases.vanishing_handshakes import VanishingHandshakes
 from labs.faults.cases.worker_killed import WorkerKilled
 from labs.faults.cases.worker_stopped import RollingRestart, WorkerStopped
@@ -66,6 +73,7 @@ FAULTS: tuple[Fault, ...] = (
     SlowReader("uvicorn"),
     Flood(),
     OtherFormat(),
+    DelayedKilled(),
     RequestKilled(),
     StreamKilled(),
     UploadersGone(),
@@ -83,7 +91,9 @@ FAULTS: tuple[Fault, ...] = (
     OnceDeadlock(),
     OutboxKilled(),
     OutboxFrozen(),
+    OutboxServerKilled(),
     TasksKilled(),
+    TasksOnceKilled(),
     TasksFrozen(),
     TasksUnsent(),
     TasksRedisEmptied(),

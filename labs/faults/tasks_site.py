@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from labs.faults.once_site import OnceSite
 
@@ -41,7 +41,7 @@ class Task(NamedTuple):
 class TasksSite(OnceSite):
     """Runs ``application.with_tasks`` on PostgreSQL."""
 
-    application = "with_tasks"
+    application: ClassVar[str] = "with_tasks"
     tables = TABLES
 
     def tasks(self) -> list[Task]:
@@ -63,6 +63,17 @@ class TasksSite(OnceSite):
         query = "SELECT 1 FROM channels_workers_tasks_storedtask WHERE run_after IS NOT NULL"
         return len(self.ask(query))
 
+    def runs_twice(self) -> list[str]:
+        """Return the tasks whose SQL was committed more than once."""
+        query = "SELECT task::text FROM run GROUP BY task HAVING count(*) > 1"
+        return [task for (task,) in self.ask(query)]
+
     def manage(self, *command: str) -> None:
         """Run a command of ``manage.py``, as an operator would."""
         self.run(sys.executable, "-m", "django", *command)
+
+
+class OnceTasksSite(TasksSite):
+    """The same with ``@once`` on the tasks: what they record is part of their transaction."""
+
+    application = "with_once_tasks"

@@ -1,12 +1,20 @@
 """What `get_application` loads."""
 
+import io
+import sys
+import warnings
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
+from twisted.logger import LogPublisher
+from twisted.logger._global import LogBeginner
 
 from channels_workers.asgi import get_application
+from channels_workers.interface.servers.daphne import twisted
+
+THE_APP = "channels_workers"
 
 EACH_WAY = {"/": "workers", "/admin/": "interface"}
 
@@ -39,3 +47,30 @@ async def test_django_is_not_loaded_if_workers_answer_all(settings: Settings) ->
 def test_an_application_of_your_own_replaces_it(http: Any, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {"HTTP": http}
     assert get_application(answer).http.http is answer
+
+
+def test_an_app_that_is_not_installed_is_logged(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    get_application(answer)
+    assert not caplog.records
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != THE_APP]
+    get_application(answer)
+    [record] = caplog.records
+    assert record.getMessage().startswith("INSTALLED_APPS lacks 'channels_workers'")
+    assert vars(record)["event"] == "app_missing"
+
+
+def test_python_shows_warnings_under_daphne(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twisted takes them for a log that Daphne drops."""
+    usual = twisted.shows_warnings
+    monkeypatch.setattr(
+        warnings,
+        "showwarning",
+        LogBeginner(LogPublisher(), io.StringIO(), sys, warnings).showwarning,
+    )
+    twisted.show_warnings()
+    assert warnings.showwarning is usual
+    monkeypatch.setattr(warnings, "showwarning", print)  # somebody else's
+    twisted.show_warnings()
+    assert warnings.showwarning is print

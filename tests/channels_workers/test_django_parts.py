@@ -1,12 +1,24 @@
 """Private parts of Django: they are there, and the engine does without them."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 
+import pytest
+from django.core import mail
 from django.db import connection, transaction
 from django.http import HttpResponse, StreamingHttpResponse
+from django.test import utils as test_utils
 
-from channels_workers.django_parts import BLOCKS, close_iterator, note_handler, open_blocks
+from channels_workers.django_parts import (
+    BLOCKS,
+    TEST_STATE,
+    TEST_UTILS,
+    close_iterator,
+    is_in_tests,
+    note_handler,
+    open_blocks,
+)
 
 
 async def parts() -> AsyncIterator[bytes]:
@@ -68,3 +80,20 @@ def test_a_connection_of_another_django_has_no_open_blocks() -> None:
         """Has none of the lists."""
 
     assert open_blocks(Other()) == [[], []]  # type: ignore[arg-type]
+
+
+def test_a_process_that_runs_tests_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_in_tests()
+    with monkeypatch.context() as patch:
+        patch.delattr(getattr(test_utils, TEST_STATE), "saved_data")
+        assert not is_in_tests()
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, TEST_UTILS)
+        assert not is_in_tests()
+
+
+def test_in_another_django_collected_mail_stands_for_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(test_utils, TEST_STATE)
+    assert is_in_tests()
+    monkeypatch.delattr(mail, "outbox")
+    assert not is_in_tests()

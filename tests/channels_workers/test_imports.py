@@ -29,8 +29,11 @@ ROWS = [
     ["worker.retry_queue"],
     ["worker.commit", "worker.delays", "worker.dispatch", "worker.reaper"],
     ["worker.retries"],
-    ["worker.event_loop", "worker.identity", "worker.isolation", "worker.log_fields"],
-    ["binding", "logs.filters"],
+    [
+        *("worker.event_loop", "worker.hints", "worker.identity", "worker.isolation"),
+        "worker.log_fields",
+    ],
+    ["binding"],
     ["generic", "interface", "security"],
     ["auth", "once"],
     ["sessions"],
@@ -42,7 +45,7 @@ ROWS = [
     ["message"],
     ["channel", "delay"],
     ["relay"],
-    ["outbox", "registry", "unheard"],
+    ["bad_replies", "outbox", "registry", "unheard"],
     ["effects"],
     ["layers.memory", "layers.redis"],
     ["layers", "layers.base"],
@@ -52,7 +55,7 @@ ROWS = [
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
     ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "processes", "signals"],
-    ["django_parts", "interface.types", "logs", "migrations", "models", "tables"],
+    ["context", "django_parts", "interface.types", "logs", "migrations", "models", "tables"],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
 
@@ -66,6 +69,7 @@ INSIDE_FUNCTIONS = {
 }
 #: Models are loaded after the packages of apps.
 INSIDE_FUNCTIONS |= {
+    ("tasks.apps", "tasks.dropped"),
     ("tasks.apps", "tasks.keeper"),
     ("tasks.apps", "tasks.run"),
     ("tasks.backend", "tasks.rows"),

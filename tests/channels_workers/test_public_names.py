@@ -53,7 +53,7 @@ PUBLIC = {
     "logs.text": "TextFormatter",
     "message": "Message",
     "middleware": "Call",
-    "once": "once",
+    "once": "once roll_back",
     "places": "leave_place",
     "registry": "DEFAULT_CHANNEL_LAYER channel_layers get_channel_layer",
     "routing": """

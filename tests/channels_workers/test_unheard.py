@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.core import mail
+from django.test import utils as test_utils
 from pytest_django import Settings
 
 from channels_workers import unheard
@@ -28,7 +29,7 @@ def consumer(message: Message) -> None:
 
 @pytest.fixture(autouse=True)
 def in_no_test(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    monkeypatch.delattr(mail, "outbox")
+    monkeypatch.delattr(test_utils._TestState, "saved_data")
     settings.CHANNEL_ROUTING = [route("board.digest", consumer)]
 
 
@@ -49,8 +50,12 @@ def redis_layer(redis_server: RedisServer) -> Iterator[RedisChannelLayer]:
     made.disconnect()
 
 
+def lookers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "looking for listeners"]
+
+
 def nobody_looks() -> bool:
-    return not any(each.name.startswith("looking for ") for each in threading.enumerate())
+    return not lookers()
 
 
 def found(caplog: pytest.LogCaptureFixture) -> list[Any]:
@@ -89,7 +94,7 @@ def test_tests_send_to_any_channel(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mail, "outbox", [], raising=False)
+    monkeypatch.setattr(test_utils._TestState, "saved_data", [], raising=False)
     Channel("board.digets", channel_layer=layer).send({})
     assert not caplog.records
 
@@ -119,6 +124,40 @@ def test_redis_is_asked_beside_the_send(
     for name in ("elsewhere", "board.digest", "board.digets"):
         Channel(name, channel_layer=redis_layer).send({})
     wait_for(lambda: found(caplog), "the log line")
+    assert found(caplog) == ["board.digets"]
+
+
+def test_one_thread_looks_for_all_names(
+    redis_layer: RedisChannelLayer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    listened = redis_layer.admin.listened
+
+    def held() -> Any:
+        asked.set()
+        assert go_on.wait(60)
+        return listened()
+
+    monkeypatch.setattr(redis_layer.admin, "listened", held)
+    names = [f"n{number}" for number in range(50)]
+    for name in names:
+        Channel(name, channel_layer=redis_layer).send({})
+    assert asked.wait(60)
+    assert len(lookers()) == 1
+    go_on.set()
+    wait_for(nobody_looks, "the end of the looks")
+    assert found(caplog) == names
+    Channel("later", channel_layer=redis_layer).send({})  # by a new thread
+    wait_for(lambda: found(caplog) == [*names, "later"], "the last line")
+
+
+def test_mail_in_memory_is_no_sign_of_tests(
+    layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert hasattr(mail, "outbox")  # as in a site whose EMAIL_BACKEND is locmem
+    Channel("board.digets", channel_layer=layer).send({})
     assert found(caplog) == ["board.digets"]
 
 

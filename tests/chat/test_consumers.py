@@ -13,6 +13,7 @@ from channels_workers.layers.types import DISCONNECT, RECEIVE, GroupSend, Join, 
 from channels_workers.models import CommittedMessage
 from chat import consumers
 from chat.models import Change, Message, Presence, Room
+from chat.paces import Pace
 from tests.chat.connection import ORIGIN, Connection, cookie_of, login_of
 
 pytestmark = pytest.mark.django_db
@@ -113,17 +114,31 @@ def test_a_repeated_delivery_without_a_nonce_is_stored_once(connection: Connecti
     assert Message.objects.count() == 1
 
 
-def test_a_repeated_error_is_answered_again(connection: Connection, settings: Settings) -> None:
+def test_a_refusal_that_nobody_got_is_decided_again(
+    connection: Connection, settings: Settings
+) -> None:
     settings.CHAT_RATE_LIMIT = (1, 60.0)
     connection.connect()
     connection.run(connection.say())
     delivery = connection.say(nonce="n1")
-    lost = connection.run(delivery, is_committed=False)
-    settings.CHAT_RATE_LIMIT = None
-    assert connection.run(delivery) == lost
-    (error,) = connection.frames(lost)
+    (error,) = connection.frames(connection.run(delivery, is_committed=False))
     assert (error["code"], error["nonce"]) == ("too_fast", "n1")
-    assert Message.objects.count() == 1
+    settings.CHAT_RATE_LIMIT = None
+    connection.run(delivery)
+    assert Message.objects.count() == 2
+
+
+def test_refused_frames_store_nothing(connection: Connection, settings: Settings) -> None:
+    """Else a client could push out rows that others need, and fill the database."""
+    settings.CHAT_RATE_LIMIT = (1, 60.0)
+    connection.connect()
+    connection.run(connection.say())
+    stored = [model.objects.count() for model in (CommittedMessage, Pace, Message)]
+    refused = [{"message": "more", "nonce": "n1"}, {"message": "more"}]
+    refused += [{"type": kind, "id": 10**9, "message": "x"} for kind in ("edit", "delete")]
+    for fields in refused:
+        connection.send(**({"handle": "ann"} if "type" not in fields else {}) | fields)
+    assert [model.objects.count() for model in (CommittedMessage, Pace, Message)] == stored
 
 
 def test_only_what_is_stored_costs_a_row_of_once(connection: Connection) -> None:

@@ -2,10 +2,11 @@
 
 import json
 import re
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -29,6 +30,7 @@ COMMANDS = {
         f"uvicorn-{name}": f"uvicorn --port $PORT --ws {name}"
         for name in ("websockets-sansio", "wsproto", "websockets")
     },
+    "uvicorn-uvloop": "uvicorn --port $PORT --loop uvloop",
 }
 
 #: Ends clients without pongs soon, and not those of a slow machine.
@@ -246,6 +248,46 @@ def test_a_server_without_backpressure_closes_at_the_limit_and_logs_once(
     output = server.process.output
     assert len(re.findall("Clients of this .* cannot be held back", output)) == 1
     assert len(re.findall(r"Closing /stuck/: 50 frames of it wait", output)) == 1
+
+
+@contextmanager
+def flooding(clients: list[RawSocket], data: bytes) -> Iterator[None]:
+    """Let these clients send *data* again and again, and read all answers, in the block."""
+    over = threading.Event()
+    thread = threading.Thread(target=flood, args=(clients, data, over))
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def flood(clients: list[RawSocket], data: bytes, over: threading.Event) -> None:
+    left = {client.line: data for client in clients}
+    for line in left:
+        line.setblocking(False)
+    while not over.is_set():
+        readable, writable, _ = select.select([*left], [*left], [], 1)
+        with suppress(BlockingIOError):
+            for line in readable:
+                assert line.recv(2**20), "A flooding client was cut."
+        with suppress(BlockingIOError):
+            for line in writable:
+                left[line] = left[line][line.send(left[line]) :] or data
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio", "uvicorn-uvloop"])
+def test_pings_of_many_clients_keep_nobody_out(
+    kind: str, start: Start, open_many: OpenMany, redis_server: RedisServer
+) -> None:
+    """Each ping costs the server far more than it costs the client, and no limit counts pings."""
+    server = start(kind)
+    flooders = open_many(20, server, "/fast/")
+    with flooding(flooders, frame(b"", PING) * 5_000):
+        for number in range(5):
+            with RawSocket(server.port, "/fast/") as client:
+                client.send(frame(b"%d" % number))
+                assert next(texts(client)) == b"%d" % number
+    assert "evicted" not in server.process.output
 
 
 #: Log lines, once each, of a server without any private part.

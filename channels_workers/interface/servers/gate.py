@@ -11,14 +11,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from channels_workers.interface.servers.turns import turns
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
 episodes = Episodes()
 
-#: How much a server gets at once (bytes).
-PIECE = 16 * 1024
+#: How much a server gets at once (bytes). Larger data are handed on piece by piece, in turns.
+PIECE = 2 * 1024
 
 #: How much is kept of a client that sends before its handshake is answered (bytes).
 EARLY = 64 * 1024
@@ -35,7 +36,7 @@ class Gate:
     """
 
     __slots__ = (
-        *("_at", "_broken", "_heard", "_is_open", "_piece_size"),
+        *("_at", "_broken", "_heard", "_is_open", "_piece_size", "_waits"),
         *("is_held", "is_paused", "rest"),
     )
 
@@ -46,7 +47,7 @@ class Gate:
         self.is_held = self.is_paused = False
         self.rest, self._at = b"", 0  # what was read, and how much of it was handed on
         self._heard, self._broken = heard, broken
-        self._is_open = False
+        self._is_open = self._waits = False
         self._piece_size = PIECE
 
     def take(self, data: bytes) -> None:
@@ -79,9 +80,15 @@ class Gate:
             self._expect_pongs(True)
             self.go_on()
 
-    def go_on(self) -> None:
-        """Hand on what was read, as long as the application has taken what came before."""
+    def go_on(self, has_turn: bool = False) -> None:
+        """Hand on what was read, as long as the application has taken what came before.
+
+        It *has_turn* for the first piece if it has waited for that.
+        """
         while self.rest and self._is_open and not self.is_held and not self._is_busy():
+            if not (has_turn or self._has_turn()):
+                break
+            has_turn = False
             at, self._at = self._at, self._at + self._piece_size
             piece = self.rest[at : self._at]
             if self._at >= len(self.rest):
@@ -89,6 +96,20 @@ class Gate:
             if not self._handed_on(piece):
                 return
         self._read_or_pause()
+
+    def _has_turn(self) -> bool:
+        if not self._waits and turns.may_go_on():
+            return True
+        if not self._waits:
+            self._waits = True
+            turns.wait(self)
+        return False
+
+    def come_back(self) -> None:
+        """Hand on the next piece, in a new turn of the event loop."""
+        self._waits = False
+        if self._is_open:
+            self.go_on(has_turn=True)
 
     def _handed_on(self, piece: bytes) -> bool:
         """Let the server take *piece*; return False if it failed on it."""

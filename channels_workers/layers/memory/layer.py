@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
-from django.core import mail
-
+from channels_workers.django_parts import is_in_tests
 from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
@@ -305,11 +304,8 @@ class InMemoryChannelLayer(WorkerLayer):
             self._carry_out(operations, new_id())
 
     def note_unheard(self) -> None:
-        """Log once that nothing in this process hears what it sends; not in tests.
-
-        Django's test runners collect mail.
-        """
-        has_ears = self.store.counters or self.store.stream_listeners or hasattr(mail, "outbox")
+        """Log once that nothing in this process hears what it sends; not in tests."""
+        has_ears = self.store.counters or self.store.stream_listeners or is_in_tests()
         if not has_ears and not self._is_unheard_logged:
             self._is_unheard_logged = True
             logger.warning(UNHEARD, extra=fields("not_heard"))

@@ -24,6 +24,7 @@ from channels_workers.layers.types import (
 )
 from channels_workers.management.layers import shared_layer
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER
+from channels_workers.relay.status import StoredSends, stored_sends
 
 #: How many delayed messages are listed.
 LISTED = 1000
@@ -59,7 +60,7 @@ class Command(BaseCommand):
                 self._cancel(layer, options["cancel"])
                 return
             while True:
-                self.stdout.write("\n".join(_told(layer, options["json"], options["delayed"])))
+                self.stdout.write("\n".join(_told(layer, options)))
                 if not options["watch"]:
                     return
                 self.stdout.flush()
@@ -75,16 +76,20 @@ class Command(BaseCommand):
         self.stdout.write(f"{message} is cancelled")
 
 
-def _told(layer: WorkerLayer, as_json: bool, delayed: bool) -> Iterable[str]:
+def _told(layer: WorkerLayer, options: dict[str, Any]) -> Iterable[str]:
     """Return the lines that answer: the status, or the delayed messages."""
-    if delayed:
+    as_json = options["json"]
+    if options["delayed"]:
         found = layer.admin.delayed(LISTED)
         if as_json:
             keys = ("id", "channel", "due")
             return [json.dumps([dict(zip(keys, each[:3], strict=True)) for each in found])]
         return [*map(_delayed_line, found), f"{len(found)} delayed messages"]
     status = layer.admin.status()
-    return [json.dumps(_as_json(status))] if as_json else _lines(status)
+    stored = stored_sends(options["layer"])
+    if as_json:
+        return [json.dumps({**_as_json(status), "stored_sends": [asdict(each) for each in stored]})]
+    return [*_lines(status), *map(_stored_line, stored)]
 
 
 def _delayed_line(message: DelayedMessage) -> str:
@@ -138,6 +143,13 @@ def _channel_line(channel: ChannelStatus) -> str:
     unheard = "" if channel.workers else ", no live worker listens"
     counts = f"{channel.waiting} waiting, {channel.in_flight} in flight"
     return f"  {channel.name}  {counts}{age}{unheard}"
+
+
+def _stored_line(stored: StoredSends) -> str:
+    if stored.waiting is None:
+        return f"The stored sends in {stored.database!r} cannot be counted: {stored.error}"
+    age = "" if stored.oldest is None else f", the oldest for {stored.oldest:.1f} s"
+    return f"{stored.waiting} stored sends wait in {stored.database!r}{age}"
 
 
 def _running_line(run: Running) -> str:

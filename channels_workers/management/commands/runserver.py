@@ -8,6 +8,7 @@ import socket
 from typing import Any
 
 from daphne.management.commands.runserver import Command as DaphneCommand
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandParser
 
 from channels_workers.conf import configuration
@@ -45,11 +46,16 @@ class Command(DaphneCommand):  # type: ignore[misc]
             super().inner_run(*args, **options)
             return
         self.check_port()
-        layer = get_channel_layer()
         threads = THREADS if options["use_threading"] else 1
         # Daphne's command serves static files in front of the workers, unless it must not.
         views = None if options.get("use_static_handler", True) else ViewConsumer()
-        workers = WorkerGroup(layer, n_threads=threads, router=worker_router(views))
+        try:
+            layer = get_channel_layer()
+            router = worker_router(views)
+        except ImproperlyConfigured:
+            self.check()  # which tells it shorter, with the cure
+            raise
+        workers = WorkerGroup(layer, n_threads=threads, router=router)
         workers.start()
         self.stdout.write(f"Workers: {threads} threads on {layer}")
         try:

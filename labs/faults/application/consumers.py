@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 from urllib.parse import parse_qs
 
-from channels_workers import Group
+from channels_workers import Channel, Group
 from channels_workers.message import Message
 from channels_workers.sessions import channel_session
 from labs.faults.application.diary import entered
@@ -38,8 +39,23 @@ def receive(message: Message) -> None:
             message.reply_channel.send({"text": json.dumps({**frame, "lost": "session"})})
         elif is_news(said.get("nonce"), message.id):
             Group(f"room-{session['room']}").send({"text": json.dumps(frame)})
+            send_later(said.get("order"))
         else:
             message.reply_channel.send({"text": json.dumps({**frame, "known": True})})
+
+
+def send_later(order: dict[str, Any] | None) -> None:
+    """Send a delayed message if *order* says so."""
+    if order is not None and order["do"] == "later":
+        due = time.time() + order["seconds"]
+        Channel("later").send({"id": order["id"], "due": due}, delay=order["seconds"])
+
+
+def later(message: Message) -> None:
+    """Record a delayed message in a channel that nothing reads, with the commit of this one."""
+    early = message["due"] - time.time()
+    time.sleep(0.1)
+    Channel("arrived").send({"id": message["id"], "early": early})
 
 
 def frame_of(message: Message, said: dict[str, Any], count: int) -> dict[str, Any]:

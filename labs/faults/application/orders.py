@@ -24,6 +24,8 @@ def obey(order: dict[str, Any] | None, message: str) -> None:
     if order is None or count_run(message) > order.get("times", 1):
         return
     match order["do"]:
+        case "later":  # by its consumer, in the run that is committed
+            pass
         case "slow":
             time.sleep(order["seconds"])
         case "raise":

@@ -7,4 +7,5 @@ channel_routing = [
     route("websocket.connect", consumers.connect, path=r"^/room/(?P<room>\w+)/$"),
     route("websocket.receive", consumers.receive),
     route("websocket.disconnect", consumers.disconnect),
+    route("later", consumers.later),
 ]

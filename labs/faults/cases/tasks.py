@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 
 from labs.faults.cases.chat import chance
 from labs.faults.cases.moments import dead, freeze_at, kill_at, people
@@ -10,6 +11,8 @@ from labs.faults.row import Limits
 from labs.faults.size import Size
 from labs.faults.stage import Stage
 from labs.faults.tasks_fault import TasksFault, tasks_site_of
+from labs.faults.tasks_site import OnceTasksSite, TasksSite
+from labs.harness.crowd.transcript import Transcript
 from labs.harness.site import WORKER_READY
 from labs.harness.waiting import wait_for
 
@@ -45,6 +48,35 @@ class TasksKilled(TasksFault):
     def least_again(self, size: Size) -> int:
         """Return one for each round: the task whose worker was killed inside."""
         return int(size.choose(3, 1))
+
+
+class TasksOnceKilled(TasksKilled):
+    """The same with ``@once`` on the tasks: their SQL happens once too."""
+
+    name = "tasks-once-killed"
+    description = (
+        "kill -9 of a worker at the begin, inside and at the end of a task with @once, after its "
+        "COMMIT, and at random moments, 15 times (quick: 5)"
+    )
+
+    def inject(self, stage: Stage) -> None:
+        """Kill one at each moment, also right after the COMMIT of a task."""
+        kill_at((*MOMENTS, "committed"), stage)
+
+    def site(self, folder: Path, engine: Path) -> TasksSite:
+        """Run the rooms whose tasks have ``@once``."""
+        return OnceTasksSite(folder, self.setting(folder), engine)
+
+    def judge(self, stage: Stage, transcript: Transcript) -> None:
+        """Count attempts, as a run that was killed has recorded nothing."""
+        site = tasks_site_of(stage)
+        tasks = site.tasks()
+        again = sum(task.attempts > 1 for task in tasks)
+        stage.note(f"{len(tasks)} tasks enqueued, {again} of them began again")
+        least = self.least_again(stage.size)
+        stage.expect(again >= least, f"{again} tasks began again, at least {least}")
+        twice = site.runs_twice()
+        stage.expect(not twice, f"the SQL of {len(twice)} tasks happened twice: {twice[:3]}")
 
 
 class TasksFrozen(TasksFault):

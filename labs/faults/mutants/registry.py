@@ -116,8 +116,8 @@ MUTANTS: tuple[Mutant, ...] = (
             ),
             Patch(
                 "once/run.py",
-                "sweeper.watch(self.using, self._outbox)\n        if error",
-                "store(self._transaction.connection, self._key, self._late)\n        if error",
+                "sweeper.watch(self.using, self._outbox)\n        if isinstance",
+                "store(self._transaction.connection, self._key, self._late)\n        if isinstance",
             ),
         ),
         ("once-killed", "once-frozen"),
@@ -199,5 +199,43 @@ MUTANTS: tuple[Mutant, ...] = (
         "workers do not send tasks whose process was killed before it could",
         (Patch("tasks/keeper.py", "            send_unsent,\n", ""),),
         ("tasks-unsent",),
+    ),
+    Mutant(
+        "task-row-apart",
+        "a task with @once stores its result after its transaction",
+        (
+            Patch(
+                "tasks/transactions.py",
+                "        return self._end(row, failure or _try_to_succeed(row, value))\n",
+                "        failure = self._end(row, failure)\n"
+                "        return failure or _try_to_succeed(row, value)\n",
+            ),
+        ),
+        ("tasks-once-killed",),
+    ),
+    Mutant(
+        "outbox-in-memory",
+        "stored sends are kept in the memory of the process until its transaction is committed",
+        (
+            Patch(
+                "relay/rows.py",
+                "        row.save(using=using, force_insert=True)\n",
+                '        on_commit = __import__("django.db.transaction").db.transaction.on_commit\n'
+                "        on_commit(lambda: layer.apply([operation]), using)\n",
+            ),
+        ),
+        ("outbox-server-killed",),
+    ),
+    Mutant(
+        "due-for-ever",
+        "a delayed message stays where it was after it was sent",
+        (
+            Patch(
+                f"{LUA}/send_due.lua",
+                '  on_key("ZREM", delayed, id)\n  on_key("HDEL", delayed_messages, id)\n',
+                "  set_due(id, time + 5000000)\n",
+            ),
+        ),
+        ("delayed-killed",),
     ),
 )

@@ -94,8 +94,10 @@ async def test_a_reserved_close_code_is_logged_and_replaced(
 ) -> None:
     await send(memory_layer, {"close": close})
     assert await outputs(socket, 1) == [{"type": "websocket.close", "code": 1000}]
-    shown = close if isinstance(close, int) else "(str)"  # a text may quote what somebody said
-    assert f"Close code {shown} is not" in caplog.text
+    shown = (
+        close if isinstance(close, int) else "of type str"
+    )  # a text may quote what somebody said
+    assert f"has the close code {shown}, not" in caplog.text
 
 
 async def test_content_of_a_wrong_type_is_logged_and_affects_no_socket(

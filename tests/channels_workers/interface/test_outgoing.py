@@ -134,7 +134,7 @@ async def test_a_failing_server_affects_no_other_client(
     if to_client.writer is not None:
         server.writable.set()
         await to_client.writer
-    assert "Sending failed: gone" in caplog.text
+    assert "Sending failed: ConnectionError: gone" in caplog.text
 
 
 async def test_a_close_runs_in_a_task_of_its_own(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,7 @@ import logging
 import threading
 
 import pytest
-from django.core import mail
+from django.test import utils as test_utils
 
 from channels_workers.channel import Channel, Group
 from channels_workers.layers.memory import InMemoryChannelLayer, Store
@@ -68,7 +68,7 @@ def test_its_clock_decides_what_is_due() -> None:
 def test_sends_that_nobody_can_hear_are_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.delattr(mail, "outbox")
+    monkeypatch.delattr(test_utils._TestState, "saved_data")
     layer = InMemoryChannelLayer()
     Group("group", channel_layer=layer).add("work")
     assert not caplog.records
@@ -86,7 +86,7 @@ def test_sends_that_nobody_can_hear_are_logged_once(
 def test_sends_to_channels_that_nobody_can_hear(
     channel: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.delattr(mail, "outbox")
+    monkeypatch.delattr(test_utils._TestState, "saved_data")
     layer = InMemoryChannelLayer()
     for _ in range(2):
         Channel(channel, channel_layer=layer).send({"text": "hi"})
@@ -96,7 +96,7 @@ def test_sends_to_channels_that_nobody_can_hear(
 async def test_a_process_with_ears_may_send(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.delattr(mail, "outbox")
+    monkeypatch.delattr(test_utils._TestState, "saved_data")
     served, worked, received = (InMemoryChannelLayer() for _ in range(3))
     served.start_server()
     worked.register("worker", ProcessInfo.this("worker", 1, ["work"]))

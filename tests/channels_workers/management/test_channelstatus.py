@@ -1,11 +1,13 @@
 import json
 import re
 import time
+from datetime import timedelta
 from io import StringIO
 
 import django
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from pytest_django import Settings
 
 import channels_workers
@@ -13,6 +15,7 @@ from channels_workers.channel import Channel
 from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import ProcessInfo, Running
+from channels_workers.models import StoredSend
 from labs.harness.ports import free_port
 from tests.channels_workers.clients import Client
 
@@ -104,6 +107,33 @@ def test_delayed_messages_are_listed_and_cancelled(memory_layer: InMemoryChannel
     assert [each.id for each in memory_layer.admin.delayed()] == [second]
     with pytest.raises(CommandError, match=f"There is no delayed message {first}"):
         run("--cancel", first)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_stored_sends_are_counted(memory_layer: InMemoryChannelLayer, settings: Settings) -> None:
+    assert "stored" not in run()
+    settings.CHANNEL_WORKERS = {"RELAY": ["default"]}
+    assert run().splitlines()[-1] == "0 stored sends wait in 'default'"
+    for _ in range(2):
+        Channel("tasks").send({}, in_transaction="default")
+    StoredSend.objects.create(layer="other", channel="tasks", effects=b"")
+    StoredSend.objects.update(at=timezone.now() - timedelta(seconds=90))
+    line = r"2 stored sends wait in 'default', the oldest for 9\d\.\d s"
+    assert re.fullmatch(line, run().splitlines()[-1])
+    [stored] = json.loads(run("--json"))["stored_sends"]
+    assert (stored["database"], stored["waiting"], stored["error"]) == ("default", 2, "")
+    assert 90 <= stored["oldest"] < 100
+
+
+@pytest.mark.django_db
+def test_a_database_that_cannot_count_stored_sends(
+    memory_layer: InMemoryChannelLayer, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"RELAY": ["nowhere"]}
+    assert run().splitlines()[-1].startswith("The stored sends in 'nowhere' cannot be counted: ")
+    [stored] = json.loads(run("--json"))["stored_sends"]
+    assert stored["waiting"] is None
+    assert "nowhere" in stored["error"]
 
 
 def test_a_layer_that_does_not_answer(settings: Settings) -> None:

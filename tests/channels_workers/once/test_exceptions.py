@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -44,6 +45,9 @@ def raising(error: BaseException, is_async: bool = False) -> Any:
 
     return once(async_consumer if is_async else consumer)
 
+
+#: Accepts a socket.
+ACCEPT = {"accept": True}
 
 KINDS = pytest.mark.parametrize("is_async", [False, True], ids=["def", "async def"])
 
@@ -188,6 +192,33 @@ def test_a_handshake_whose_consumer_fails_is_refused(dies: bool, connected: Clie
     if not dies:
         refused["why"] = "its consumer raised ValueError"
     assert (connected.replies, rooms()) == ([refused], [])
+
+
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("is_caught", [False, True])
+def test_a_socket_is_closed_on_an_error_also_if_its_worker_dies(
+    dies: bool, is_caught: bool, connected: Client, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"CLOSE_ON_ERROR": True}
+
+    @once
+    def failing(message: Any) -> None:
+        message.reply_channel.send({"text": "before"})
+        raise ValueError("broken")
+
+    def catching(message: Any) -> None:
+        with suppress(ValueError):
+            failing(message)
+
+    layer, trial = connected.layer, Trial(connected.layer, EventLoop())
+    layer.commit(Finished(pull_one(layer), [layer.make_send(connected.reply_channel, ACCEPT)]))
+    connected.send("hi")
+    delivery, consumer = pull_one(layer), catching if is_caught else failing
+    if dies:
+        trial.run(delivery, consumer)
+    outcome = trial.run(delivery, consumer)
+    layer.commit(Finished(delivery, outcome.operations, outcome.session))
+    assert connected.replies[1:] == [{"text": "before"}] + [{"close": 4011}] * (not is_caught)
 
 
 def test_a_denial_elsewhere_is_a_failure(trial: Trial) -> None:

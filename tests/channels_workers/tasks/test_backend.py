@@ -11,8 +11,10 @@ from django.db import InterfaceError, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
+from channels_workers.channel import Channel
 from channels_workers.exceptions import ChannelFull
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.routing import route
 from channels_workers.tasks import TaskBackend, rows
 from channels_workers.tasks.api import (
     InvalidTask,
@@ -25,6 +27,7 @@ from channels_workers.tasks.api import (
 )
 from channels_workers.tasks.keeper import send_unsent
 from channels_workers.tasks.models import StoredTask
+from channels_workers.test import Client, apply_routes
 from tests.channels_workers.clients import outbox_of
 from tests.channels_workers.conftest import heard
 from tests.channels_workers.tasks import functions
@@ -325,6 +328,30 @@ def test_a_full_queue_does_not_hold_up_another(tasks: InMemoryChannelLayer) -> N
     StoredTask.objects.exclude(status="SUCCESSFUL").update(unsent_since=long_ago())
     with pytest.raises(ChannelFull):
         send_unsent()
+    assert sorted(waiting(tasks)) == ["tasks.default", "tasks.mail"]
+
+
+def test_a_task_that_a_full_channel_drops_is_sent_later(
+    tasks: InMemoryChannelLayer, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"FULL_TIMEOUT": 0.1}
+    tasks.capacity = 1
+    task(functions.add).enqueue(1)
+
+    def consumer(message: Any) -> None:
+        task(functions.add).enqueue(2)
+        task(functions.add, queue_name="mail").enqueue(3)
+
+    Channel("work").send({})
+    client = Client()
+    with apply_routes([route("work", consumer)]):
+        client.consume("work")
+    assert sorted(waiting(tasks)) == ["tasks.default", "tasks.mail"]
+    unsent = StoredTask.objects.exclude(unsent_since=None)
+    assert [row.args for row in unsent] == [[2]]
+    tasks.store.streams["tasks.default"].waiting.clear()
+    unsent.update(unsent_since=long_ago())
+    send_unsent()
     assert sorted(waiting(tasks)) == ["tasks.default", "tasks.mail"]
 
 

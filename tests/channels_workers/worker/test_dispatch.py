@@ -8,7 +8,7 @@ import pytest
 from django.dispatch import Signal
 from pytest_django import Settings
 
-from channels_workers import outbox
+from channels_workers import bad_replies
 from channels_workers.channel import Channel, Group
 from channels_workers.exceptions import (
     AcceptConnection,
@@ -25,7 +25,7 @@ from channels_workers.log_limits import flood
 from channels_workers.routing import Router, route
 from channels_workers.sessions import channel_session
 from channels_workers.signals import consumer_finished, consumer_started
-from channels_workers.worker import isolation
+from channels_workers.worker import hints, isolation
 from channels_workers.worker.commit import dead_letter
 from channels_workers.worker.dispatch import Outcome, dispatch, run
 from tests.channels_workers.clients import Client, contents, pull_one
@@ -224,6 +224,24 @@ def test_clients_cannot_fill_the_log_with_refusals(
     assert "more like this one within a minute are left out" in caplog.messages[-1]
 
 
+def test_clients_cannot_fill_the_log_with_tracebacks(
+    connected: Client, run_next: RunNext, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CHANNEL_WORKERS = {"LOG_LINES_PER_MINUTE": 3}
+    flood.forget()
+    run_next(lambda message: None)
+    for text in "abcde":
+        connected.send(text)
+        run_next(lambda message: int(message["text"]))
+    connected.send("f")
+    run_next(lambda message: message["no such key"])  # another place has lines of its own
+    assert [type(record.exc_info[1]).__name__ for record in caplog.records if record.exc_info] == [
+        *["ValueError"] * 3,
+        "KeyError",
+    ]
+    assert "more like this one within a minute are left out" in caplog.messages[2]
+
+
 def test_only_connections_can_be_denied(
     connected: Client, run_next: RunNext, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -298,7 +316,7 @@ def test_a_generator_is_an_error(
 
 @pytest.fixture
 def nothing_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "_bad_replies", set())
+    monkeypatch.setattr(bad_replies, "_logged", set())
 
 
 @KINDS
@@ -342,10 +360,93 @@ def test_other_sends_are_no_replies(
     run_next(act)
     Channel(connected.reply_channel).send({"txt": "hi"})
     assert not caplog.records
-    monkeypatch.setattr(outbox, "BAD_REPLIES", 0)
+    monkeypatch.setattr(bad_replies, "BAD_REPLIES", 0)
     connected.send("hi")
     run_next(lambda message: message.reply_channel.send({}))
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        ({"text": {"a": 1}}, "has text of type dict, not str. Send other data as text"),
+        ({"bytes": "hi"}, "has bytes of type str, not bytes"),
+        ({"close": 70000}, "has the close code 70000, not True, 1000 or 3000 to 4999"),
+        ({"close": "now"}, "has the close code of type str"),
+        ({"text": None}, None),
+        ({"text": "", "bytes": b""}, None),
+        ({"close": 4000}, None),
+        ({"close": True, "text": "bye"}, None),
+    ],
+)
+@pytest.mark.usefixtures("nothing_logged")
+def test_the_consumer_of_a_wrong_reply_is_named(
+    reply: Any,
+    problem: str | None,
+    connected: Client,
+    run_next: RunNext,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def reply_twice(message: Any) -> None:
+        for _ in range(2):
+            message.reply_channel.send(reply)
+
+    run_next(lambda message: None)
+    connected.send("hi")
+    run_next(reply_twice)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == (problem is not None)
+    assert not lines or (problem in lines[0] and "reply_twice sends a reply" in lines[0])
+
+
+# Results, and attributes that decorators set
+
+
+@KINDS
+def test_a_result_that_nobody_reads_is_logged_once(
+    is_async: bool,
+    connected: Client,
+    run_next: RunNext,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hints, "_named", set())
+
+    def answering(message: Any) -> Any:
+        return {"text": "hi"}
+
+    async def asynchronous(message: Any) -> Any:
+        return {"text": "hi"}
+
+    run_next(lambda message: True)  # which harms nobody
+    for _ in range(2):
+        connected.send("hi")
+        run_next(asynchronous if is_async else answering)
+    [record] = caplog.records
+    assert "returned a value of type dict, which nobody reads" in record.getMessage()
+    assert vars(record)["event"] == "result_ignored"
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("channel_session", "@channel_session of channels_workers.sessions"),
+        ("http_session", "@http_session"),
+        ("user", "@channel_session_user"),
+        ("sessoin", None),
+    ],
+)
+def test_a_missing_decorator_is_named(
+    name: str,
+    cure: str | None,
+    connected: Client,
+    run_next: RunNext,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run_next(lambda message: getattr(message, name))
+    assert f"'Message' object has no attribute '{name}'" in caplog.text
+    assert ("Decorate the consumer" in caplog.text) == (cure is not None)
+    assert cure is None or cure in caplog.text
 
 
 # Sockets whose consumer raised
@@ -435,6 +536,18 @@ def test_other_messages_without_a_route_are_logged_and_finished(
     assert run_and_finish(delivery, memory_layer, Router([])) is Committed.DONE
     assert memory_layer.length("background") == 0
     assert f"No route for message {delivery.id} on background" in caplog.text
+
+
+def test_messages_without_a_route_cannot_fill_the_log(
+    memory_layer: InMemoryChannelLayer, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CHANNEL_WORKERS = {"LOG_LINES_PER_MINUTE": 3}
+    flood.forget()
+    for _ in range(5):
+        Channel("background").send({"text": "hi"})
+        run_and_finish(pull_one(memory_layer, "background"), memory_layer, Router([]))
+    assert len(caplog.records) == 3
+    assert "more like this one within a minute are left out" in caplog.messages[-1]
 
 
 def test_an_unreadable_message_becomes_a_dead_letter(connected: Client) -> None:

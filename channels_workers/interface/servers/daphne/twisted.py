@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,9 @@ TCP_PARTS = ("connected", "dataBuffer", "doWrite", "offset", "startWriting", "_t
 
 #: Parts that a transport needs so that its client can be held back.
 GATE_PARTS = ("abortConnection", "getHandle", "pauseProducing", "resumeProducing")
+
+#: What shows warnings of Python before Daphne runs.
+shows_warnings = warnings.showwarning
 
 #: Where transports of TLS stand, which have no such parts, and no need of them here.
 TLS = "twisted.protocols.tls"
@@ -27,6 +31,16 @@ def when_running(function: Callable[[], object]) -> None:
     reactor = sys.modules.get("twisted.internet.reactor")
     if reactor is not None:
         reactor.callWhenRunning(reactor.callFromThread, function)
+
+
+def show_warnings() -> None:
+    """Have Python show warnings again: Daphne drops Twisted's log, which takes them.
+
+    One of them tells of a coroutine that nobody awaited. Somebody else's hook stays.
+    """
+    owner = getattr(warnings.showwarning, "__self__", None)
+    if type(owner).__module__ == "twisted.logger._global":
+        warnings.showwarning = shows_warnings
 
 
 def missing_tcp_parts(transport: Any) -> list[str]:

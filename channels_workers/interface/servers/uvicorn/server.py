@@ -13,6 +13,9 @@ from channels_workers.log_limits import fold_client_lines
 #: answer.
 ABORT_TIMEOUT = 15.0
 
+#: Parts of the transport that tell what its client has not read, and cut it.
+TRANSPORT_PARTS = ("abort", "get_write_buffer_size")
+
 #: Parts of the protocol: its transport tells what its client has not read, and can be cut.
 SEND_PARTS = ("transport",)
 
@@ -30,9 +33,12 @@ def is_of_uvicorn(send: Any) -> bool:
 
 
 def transport_of(send: Any) -> asyncio.WriteTransport | None:
-    """Return the transport that uvicorn's *send*, a method of its protocol, writes to."""
+    """Return the transport that uvicorn's *send*, a method of its protocol, writes to.
+
+    Those of uvloop have the methods of asyncio's, and not their type.
+    """
     transport = getattr(getattr(send, "__self__", None), "transport", None)
-    return transport if isinstance(transport, asyncio.WriteTransport) else None
+    return None if parts.missing(transport, TRANSPORT_PARTS) else transport
 
 
 def missing_send_parts(send: Any) -> list[str]:

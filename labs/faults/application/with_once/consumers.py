@@ -39,6 +39,13 @@ async def receive_in_loop(message: Message) -> None:
     await sync_to_async(_receive)(message)
 
 
+@once
+def take_order(message: Message) -> None:
+    """Record an order that a view has stored. The table takes the same number twice."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO taken (number) VALUES (%s)", [message["number"]])
+
+
 def _receive(message: Message) -> None:
     said = json.loads(message["text"])
     session, order = message.channel_session, said.get("order")

@@ -8,4 +8,5 @@ channel_routing = [
     route("websocket.receive", consumers.receive, path=r"^/room/\w*[02468]/$"),
     route("websocket.receive", consumers.receive_in_loop),
     route("websocket.disconnect", consumers.disconnect),
+    route("orders", consumers.take_order),
 ]

@@ -2,6 +2,7 @@
 
 from labs.faults.application.settings import *  # noqa: F403
 
+ROOT_URLCONF = "labs.faults.application.with_once.urls"
 CHANNEL_ROUTING = "labs.faults.application.with_once.routing.channel_routing"
 DATABASES = {
     "default": {

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import connection
 from django.dispatch import receiver
 
 from channels_workers import Group
+from channels_workers.once import once
 from channels_workers.tasks.api import TaskContext, TaskResult, task_finished, task_started
-from labs.faults.application.with_tasks.trouble import get_into
+from labs.faults.application.with_tasks.trouble import get_into, kill_after_commit
 
 if TYPE_CHECKING:
     from django.tasks import task
@@ -21,8 +24,16 @@ else:
     except ImportError:  # before Django 6
         from django_tasks import task
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def once_or_not(func: F) -> F:
+    """Decorate with ``@once`` where the row is about tasks that have it."""
+    return once(func) if getattr(settings, "TASKS_HAVE_ONCE", False) else func  # type: ignore[return-value]
+
 
 @task(takes_context=True)
+@once_or_not
 def say(
     context: TaskContext[..., Any], room: str, key: str, frame: dict[str, Any], order: Any
 ) -> None:
@@ -31,6 +42,7 @@ def say(
 
 
 @task(takes_context=True)
+@once_or_not
 async def say_in_loop(
     context: TaskContext[..., Any], room: str, key: str, frame: dict[str, Any], order: Any
 ) -> None:
@@ -41,6 +53,7 @@ async def say_in_loop(
 def _say(result: TaskResult[..., Any], room: str, frame: dict[str, Any], order: Any) -> None:
     _write("INSERT INTO run (task) VALUES (%s)", result.id)
     Group(f"room-{room}").send({"text": json.dumps(frame)})
+    kill_after_commit(order, result.id)
     get_into(order, "inside", result.id)
 
 

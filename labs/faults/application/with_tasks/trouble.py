@@ -41,6 +41,16 @@ def get_into(order: dict[str, Any] | None, moment: str, task: str) -> None:
         DO[order["do"]]()
 
 
+def kill_after_commit(order: dict[str, Any] | None, task: str) -> None:
+    """Kill the process after the COMMIT of a task with ``@once``, if *order* says: ``committed``.
+
+    Call it in the task. The process does not know of the COMMIT yet.
+    """
+    if order is None or order.get("when") != "committed" or count_run(f"{task} committed") > 1:
+        return
+    transaction.on_commit(_kill)
+
+
 def may_block(order: dict[str, Any] | None) -> bool:
     """Whether *order* would block the thread that all coroutines of a worker share."""
     return order is not None and order.get("do") == "hold"

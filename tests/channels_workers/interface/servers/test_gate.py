@@ -1,8 +1,11 @@
 """How a gate passes a transport's data on to its server."""
 
+import asyncio
+
 import pytest
 
 from channels_workers.interface.servers.gate import EARLY, FRAGMENTS, PIECE, Gate
+from channels_workers.interface.servers.turns import turns
 
 
 class Line(Gate):
@@ -133,3 +136,51 @@ def test_nothing_is_passed_on_after_a_cut() -> None:
 def test_an_unknown_server_is_left_alone() -> None:
     line = Gate(lambda: None, lambda: None)
     assert (line.can_hold, line.descriptor(), line.unsent()) == (False, -1, 0)
+
+
+class Slow(Line):
+    """A gate whose server takes a while for each piece, by a clock of its own."""
+
+    def __init__(self, clock: list[float], order: list[int], number: int) -> None:
+        super().__init__()
+        self.clock, self.order, self.number = clock, order, number
+
+    def _hand_on(self, data: bytes) -> None:
+        self.clock[0] += 0.002
+        self.order.append(self.number)
+
+
+async def test_many_clients_share_each_turn_of_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without that, 20 clients that send nothing but pings stop everything else."""
+    clock, order, per_turn = [0.0], list[int](), list[int]()
+    monkeypatch.setattr(turns, "clock", lambda: clock[0])
+    gates = [Slow(clock, order, number) for number in range(3)]
+    for gate in gates:
+        gate.open()
+        gate.take(bytes(4 * PIECE))
+    while any(gate.rest for gate in gates):
+        before = len(order)
+        await asyncio.sleep(0)  # one turn
+        per_turn.append(len(order) - before)
+    assert max(per_turn) == 3  # of 2 ms each, within 5 ms
+    assert order == [0, 0, 0, 0, 1, 2, 1, 2, 1, 2, 1, 2]
+    assert all(gate.is_reading for gate in gates)
+    gates[0].take(b"small")  # which needs no turn
+    assert order[-1] == 0
+
+
+async def test_a_gate_that_is_shut_while_it_waits_hands_on_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, order = [0.0], list[int]()
+    monkeypatch.setattr(turns, "clock", lambda: clock[0])
+    gate = Slow(clock, order, 0)
+    gate.open()
+    gate.take(bytes(9 * PIECE))
+    assert len(order) == 3
+    gate.shut()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert len(order) == 3

@@ -1,0 +1,1 @@
+"""The rooms with tasks, whose tasks have ``@once``."""
