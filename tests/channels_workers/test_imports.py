@@ -31,7 +31,7 @@ ROWS = [
     ["worker.retries"],
     ["worker.event_loop", "worker.identity", "worker.isolation", "worker.log_fields"],
     ["binding", "logs.filters"],
-    ["generic", "interface", "security"],
+    ["generic", "interface", "jwt", "security", "tokens"],
     ["auth", "once"],
     ["sessions"],
     ["decorators", "routing", "session_stores"],
@@ -51,7 +51,10 @@ ROWS = [
     ["layers.aside", "layers.mailboxes"],
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
-    ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "processes", "signals"],
+    [
+        *("backoff", "bearer", "concurrency", "conf", "exceptions", "flow", "log_limits"),
+        *("processes", "signals"),
+    ],
     ["django_parts", "interface.types", "logs", "migrations", "models", "tables"],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
