@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -74,6 +75,12 @@ class JwtSettings:
     #: tokens that name it in ``kid``, ``ID``. To rotate, list the new key beside the old one.
     KEYS: Sequence[Mapping[str, str]] = ()
 
+    #: The address of public keys (JWKS), https, or "": they are fetched when a token needs them.
+    JWKS_URL: str = ""
+
+    #: The algorithms that keys at this address may have.
+    JWKS_ALGORITHMS: Sequence[str] = ("RS256", "ES256", "EdDSA")
+
     #: The audience that tokens must be for (``aud``), or a list. None: tokens without one.
     AUDIENCE: str | Sequence[str] | None = None
 
@@ -103,6 +110,11 @@ def token_settings() -> TokenSettings:
     read = _read(TokenSettings, given, "CHANNEL_TOKENS")
     if read.JWT is not None:
         jwt_settings(read)
+    if read.FIRST_FRAME and not read.VALIDATORS:
+        raise ImproperlyConfigured(
+            'CHANNEL_TOKENS["FIRST_FRAME"] needs VALIDATORS, which is empty: every token would be '
+            "refused."
+        )
     return read
 
 
@@ -117,7 +129,25 @@ def jwt_settings(of: TokenSettings | None = None) -> JwtSettings:
         )
     for key in read.KEYS:
         _check_key(key)
+    if wrong := sorted(set(read.JWKS_ALGORITHMS).difference(ASYMMETRIC)):
+        raise ImproperlyConfigured(
+            'CHANNEL_TOKENS["JWT"]["JWKS_ALGORITHMS"] may have '
+            f"{', '.join(ASYMMETRIC)}, not {wrong[0]!r}."
+        )
+    if read.JWKS_URL and not _is_address(read.JWKS_URL):
+        raise ImproperlyConfigured(
+            'CHANNEL_TOKENS["JWT"]["JWKS_URL"] must begin with https://. Only an address of this '
+            "machine may begin with http://."
+        )
     return read
+
+
+def _is_address(url: str) -> bool:
+    found = urlsplit(url)
+    is_local = found.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(found.hostname) and (
+        found.scheme == "https" or (found.scheme == "http" and is_local)
+    )
 
 
 def _read(kind: type[Values], given: Any, name: str) -> Values:
@@ -161,6 +191,7 @@ _SHAPES: Mapping[str, Shape] = {
         lambda value: value is None or _is_text(value) or _is_list(value, str),
         "a string, a list of strings or None",
     ),
+    "JWKS_URL": (lambda value: isinstance(value, str), "a string"),
     "ISSUER": (lambda value: value is None or _is_text(value), "a string or None"),
 }
 _SHAPES_BY_TYPE: Mapping[type, Shape] = {

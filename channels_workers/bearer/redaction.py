@@ -10,8 +10,6 @@ from django.core.signals import setting_changed
 
 from channels_workers.bearer.configuration import token_settings
 
-__all__ = ["NoSecrets", "redact_lines", "redacted"]
-
 #: What stands in place of a secret.
 HIDDEN = "***"
 
@@ -40,19 +38,17 @@ def _secret() -> re.Pattern[str]:
 
 
 def redacted(text: str) -> str:
-    """Return *text* with ``***`` in place of tokens.
-
-    These are the values of ``SECRET_PARAMETERS`` in ``CHANNEL_TOKENS``, tokens in subprotocols, in
-    ``Authorization: Bearer`` and in frames, and all JWTs.
-    """
+    """Return *text* with ``***`` in place of tokens; see :class:`NoSecrets`."""
     return _secret().sub(lambda found: f"{next(filter(None, found.groups()))}{HIDDEN}", text)
 
 
 class NoSecrets(logging.Filter):
-    """Hides tokens in log lines, as :func:`redacted` does.
+    """Puts ``***`` in place of tokens in log lines.
 
-    The engine puts it on the loggers of the server programs. Put it on your handlers too, which
-    then hide them in the lines of all loggers. It does not look into the texts of exceptions.
+    These are the values of ``SECRET_PARAMETERS`` in ``CHANNEL_TOKENS``, tokens in subprotocols, in
+    ``Authorization: Bearer`` and in frames, and all JWTs. The engine puts it on the loggers of the
+    server programs. Put it on your handlers too, which then hide them in the lines of all loggers.
+    It does not look into the texts of exceptions.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

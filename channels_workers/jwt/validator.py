@@ -1,4 +1,4 @@
-"""Checks JWTs with the keys in ``CHANNEL_TOKENS["JWT"]``.
+"""Checks JWTs with the keys in ``CHANNEL_TOKENS["JWT"]``, and with those at ``JWKS_URL``.
 
 Each key has one algorithm, and the token has no say in it. So a token without a signature is
 refused, and so is one that is signed with a public key as if it were a secret.
@@ -8,25 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
+import jwt
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.signals import setting_changed
 
 from channels_workers.bearer.configuration import JwtSettings, jwt_settings, token_settings
+from channels_workers.jwt.key_set import Key, KeySet
 from channels_workers.tokens.validation import TokenRefused, TokenUser
-
-try:
-    import jwt
-except ImportError as error:
-    raise ImproperlyConfigured(
-        "channels_workers.jwt needs the package PyJWT, version 2.10 or later, with cryptography. "
-        "Install it: pip install 'channels-workers[jwt]'. Or remove channels_workers.jwt.validate "
-        "from CHANNEL_TOKENS['VALIDATORS']."
-    ) from error
-
-__all__ = ["validate"]
 
 #: What the log says of a token; other errors are "it is malformed". Their texts may quote tokens.
 REASONS: tuple[tuple[type[Exception], str], ...] = (
@@ -49,14 +40,6 @@ MALFORMED = (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, Recurs
 
 #: The longest value of the claim that names the user.
 LONGEST_NAME = 255
-
-
-class Key(NamedTuple):
-    """A key, prepared for its one algorithm; *id* is the ``kid`` of its tokens, or ""."""
-
-    algorithm: str
-    id: str
-    prepared: Any
 
 
 def validate(token: str) -> TokenUser | None:
@@ -93,7 +76,9 @@ def _candidates(token: str) -> list[Key]:
         name = jwt.get_unverified_header(token).get("kid")
     except MALFORMED:
         raise TokenRefused("it is malformed") from None
-    return [key for key in prepared_keys() if name is None or key.id == name]
+    own = [key for key in prepared_keys() if name is None or key.id == name]
+    fetched = key_set()
+    return own if fetched is None or (own and name is not None) else own + fetched.named(name)
 
 
 def _decoded(token: str, key: Key, options: JwtSettings) -> Mapping[str, Any]:
@@ -130,12 +115,20 @@ def _user(name: Any, field: str) -> Any:
 @cache
 def prepared_keys() -> tuple[Key, ...]:
     """Return the keys of the settings; ImproperlyConfigured if there is none, or a bad one."""
-    keys = jwt_settings().KEYS
-    if not keys:
+    options = jwt_settings()
+    if not (options.KEYS or options.JWKS_URL):
         raise ImproperlyConfigured(
-            "channels_workers.jwt.validate has no keys. Set CHANNEL_TOKENS['JWT']['KEYS']."
+            "channels_workers.jwt.validate has no keys. Set KEYS or JWKS_URL in "
+            "CHANNEL_TOKENS['JWT']."
         )
-    return tuple(_prepared(key) for key in keys)
+    return tuple(_prepared(key) for key in options.KEYS)
+
+
+@cache
+def key_set() -> KeySet | None:
+    """Return the keys at ``JWKS_URL``, which are fetched when a token needs them; None without."""
+    options = jwt_settings()
+    return KeySet(options.JWKS_URL, options.JWKS_ALGORITHMS) if options.JWKS_URL else None
 
 
 def _prepared(key: Mapping[str, str]) -> Key:
@@ -153,6 +146,7 @@ def _prepared(key: Mapping[str, str]) -> Key:
 def _reset(*, setting: str, **kwargs: Any) -> None:
     if setting == "CHANNEL_TOKENS":
         prepared_keys.cache_clear()
+        key_set.cache_clear()
 
 
 setting_changed.connect(_reset)

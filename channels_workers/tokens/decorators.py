@@ -23,8 +23,6 @@ from channels_workers.sessions import channel_session
 from channels_workers.tokens.handshake import tokens_of
 from channels_workers.tokens.validation import TokenRefused, TokenUser, verify
 
-__all__ = ["close_sockets_of", "token_user"]
-
 #: Clients can cause its lines without end.
 refusals = logging.getLogger(f"{__name__}.refusals")
 refusals.addFilter(flood)

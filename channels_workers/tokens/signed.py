@@ -1,6 +1,6 @@
 """Tokens that the project itself signs, with ``SECRET_KEY`` and a salt of their own.
 
-They end with the user's password: :func:`issue` puts a digest of its hash into each.
+They end with the user's password, since each has a digest of its hash.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def issue(user: Any, lifetime: float | None = None) -> str:
 
 
 def validate(token: str) -> TokenUser | None:
-    """Return the user of a token of :func:`issue`; None for a token of another kind.
+    """Return the user of a token of :func:`channels_workers.tokens.issue`.
 
-    Raises :class:`~channels_workers.tokens.TokenRefused`.
+    It is None for a token of another kind. Raises :class:`~channels_workers.tokens.TokenRefused`.
     """
     if token.count(":") != 2:
         return None

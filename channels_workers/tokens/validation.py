@@ -18,8 +18,6 @@ from django.utils.module_loading import import_string
 from channels_workers.bearer.configuration import token_settings
 from channels_workers.bearer.wire import is_token
 
-__all__ = ["TokenRefused", "TokenUser", "Validator", "validators", "verify"]
-
 
 class TokenRefused(Exception):
     """Raise it in a validator to refuse a token. The text is for the log: do not quote the token.

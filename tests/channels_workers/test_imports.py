@@ -64,7 +64,7 @@ INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}")
     for name in (
         *("apps", "configuration", "consumers", "deployment", "once", "relay", "routes"),
-        "routing",
+        *("routing", "tokens"),
     )
 }
 #: Models are loaded after the packages of apps.
