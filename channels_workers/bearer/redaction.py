@@ -15,7 +15,8 @@ HIDDEN = "***"
 
 #: Loggers whose lines have addresses of clients or, at the level DEBUG, headers and frames.
 LOGGERS = (
-    *("uvicorn.access", "uvicorn.error", "websockets.server", "websockets.protocol"),
+    *("uvicorn.access", "uvicorn.error", "uvicorn.asgi"),
+    *("websockets.server", "websockets.protocol"),
     *("daphne.server", "daphne.http_protocol", "daphne.ws_protocol", "django.channels.server"),
     *("django.server", "django.request", "gunicorn.access", "asyncio"),
 )

@@ -27,7 +27,7 @@ class TokenRefused(Exception):
 
 
 class TokenUser(NamedTuple):
-    """The *user* of a valid token.
+    """The *user* of a valid token, of the model ``AUTH_USER_MODEL``.
 
     *expires* is a Unix time in seconds, or None. *claims* are what else the token says, by name.
     *backend* is the dotted path of an authentication backend, by default the first one.

@@ -3,14 +3,21 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from channels_workers.interface import expiry
 from channels_workers.interface.actions import CloseSocket, ExpireAt
+from channels_workers.interface.application import Interface
 from channels_workers.interface.close_codes import TOKEN_EXPIRED
 from channels_workers.interface.expiry import Expiry
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.message import Message
+from channels_workers.routing import Router, route
+from channels_workers.worker.group import WorkerGroup
+from tests.channels_workers.interface.test_application import Client
 from tests.channels_workers.interface.test_protocol import (
     ACCEPTED,
     REFUSED,
@@ -119,3 +126,53 @@ async def test_it_looks_at_the_clock_again_and_again(monkeypatch: pytest.MonkeyP
     Expiry(expired).set(now + 9_000)
     await asyncio.wait_for(expired.event.wait(), TIMEOUT)
     assert len(looks) == 5
+
+
+# With a server and workers
+
+
+@pytest.fixture
+def application() -> Iterator[Interface]:
+    """A server whose sockets end 0.3 s after a worker has accepted them."""
+
+    def connect(message: Message) -> None:
+        message.reply_channel.send({"expires": time.time() + 0.3})
+        message.reply_channel.send({"accept": True})
+
+    layer = InMemoryChannelLayer()
+    group = WorkerGroup(layer, n_threads=1, router=Router([route("websocket.connect", connect)]))
+    group.start()
+    yield Interface(no_pages, lambda: layer)
+    group.stop()
+    assert group.join(TIMEOUT)
+
+
+async def no_pages(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("This server has no pages.")
+
+
+@pytest.mark.django_db
+async def test_a_server_closes_the_socket_then(application: Interface) -> None:
+    began = time.time()
+    client = Client(application)
+    await client.until(lambda: len(client.types) == 2)
+    assert time.time() - began >= 0.3
+    assert client.events[-1] == {"type": "websocket.close", "code": TOKEN_EXPIRED}
+    client.leave(TOKEN_EXPIRED)
+    await client.ended()
+
+
+@pytest.mark.django_db
+async def test_a_socket_that_has_ended_does_not_expire(
+    application: Interface, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    gone = await Client(application).accepted()
+    gone.leave()
+    await gone.ended()
+    witness = Client(application)
+    await witness.until(lambda: len(witness.types) == 2)  # its time is the later one
+    assert gone.types == ["accept"]
+    assert caplog.text.count("its token has expired") == 1
+    witness.leave()
+    await witness.ended()

@@ -1,9 +1,11 @@
 """Sockets whose first frame is their token."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from channels_workers.bearer import wire
 from channels_workers.bearer.configuration import TokenSettings
@@ -16,6 +18,7 @@ from channels_workers.interface.actions import (
     Publish,
     SendFrame,
 )
+from channels_workers.interface.application import Interface
 from channels_workers.interface.backlog import Backlog
 from channels_workers.interface.close_codes import (
     FRAME_TOO_LARGE,
@@ -24,7 +27,10 @@ from channels_workers.interface.close_codes import (
     TOO_MANY_FRAMES,
 )
 from channels_workers.interface.first_frame import FirstFrameProtocol
+from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import CONNECT
+from tests.channels_workers.interface.test_application import Client
+from tests.channels_workers.interface.test_expiry import no_pages
 from tests.channels_workers.interface.test_protocol import SCOPE, closed, frame, published, sent
 
 TOKEN = "abc.def.ghi"
@@ -180,3 +186,51 @@ def test_a_subprotocol_cannot_be_chosen_any_more(caplog: pytest.LogCaptureFixtur
     assert told().reply({"accept": True, "subprotocol": "chat.v2"}) == [acknowledged()]
     assert "chat.v2" in caplog.text
     assert told().reply({"accept": True, "subprotocol": "other"}) == [closed(TOKEN_REFUSED)]
+
+
+# With a server
+
+
+@pytest.fixture
+def application(settings: Settings) -> Interface:
+    """A server without workers, which is impatient."""
+    settings.CHANNEL_TOKENS = {
+        "VALIDATORS": ["channels_workers.tokens.signed.validate"],
+        "FIRST_FRAME": ["/"],
+        "FIRST_FRAME_TIMEOUT": 0.1,
+    }
+    settings.CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": 0.2}
+    layer = InMemoryChannelLayer()
+    return Interface(no_pages, lambda: layer)
+
+
+async def test_a_server_waits_for_the_token(application: Interface) -> None:
+    client = await Client(application).accepted()
+    await client.until(lambda: client.types == ["accept", "close"])
+    assert client.events[-1]["code"] == TOKEN_REFUSED
+    client.leave(TOKEN_REFUSED)
+    await client.ended()
+    assert not application.sockets.known
+
+
+async def test_a_server_waits_for_the_consumer_after_that(
+    application: Interface, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await Client(application).accepted()
+    client.send(wire.to_frame(TOKEN))
+    await client.until(lambda: client.types == ["accept", "close"])
+    assert client.events[-1]["code"] == TOKEN_REFUSED
+    assert "No worker answered the handshake" in caplog.text
+    client.leave(TOKEN_REFUSED)
+    await client.ended()
+
+
+async def test_a_server_that_stops_tells_those_that_wait(application: Interface) -> None:
+    client = await Client(application).accepted()
+    stopping = asyncio.create_task(application.stop(drain_time=0.1))
+    await client.until(lambda: client.types == ["accept", "close"])
+    assert client.events[-1]["code"] == SERVER_STOPS
+    assert client.events[-1]["reason"] == "retry-after: 1"
+    client.leave(SERVER_STOPS)
+    await client.ended()
+    await stopping

@@ -22,7 +22,7 @@ from channels_workers.interface.close_codes import TOKEN_REFUSED
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.message import Message
 from channels_workers.session_stores import session_for_reply_channel
-from channels_workers.tokens import close_sockets_of, issue, token_user
+from channels_workers.tokens import TokenUser, close_sockets_of, issue, token_user
 from channels_workers.tokens.signed import validate
 from tests.channels_workers.clients import Client, contents
 from tests.channels_workers.conftest import RunNext
@@ -330,3 +330,46 @@ def deactivating(token: str) -> Any:
     found = validate(token)
     get_user_model().objects.update(is_active=False)
     return found
+
+
+@pytest.mark.parametrize("place", ["handshake", "frame"])
+def test_a_flood_of_bad_tokens_does_not_fill_the_log(
+    place: str,
+    memory_layer: InMemoryChannelLayer,
+    ann: User,
+    run_next: RunNext,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.CHANNEL_WORKERS = {"LOG_LINES_PER_MINUTE": 3}
+    for number in range(10):
+        socket = Client(memory_layer)
+        if place == "frame":
+            connected(socket, ann, run_next)
+            socket.send(wire.to_frame(f"a:b:{number}"))
+        else:
+            socket.connect(token=f"a:b:{number}")
+        run_next(tell)
+        assert "close" in socket.replies[-1]
+    lines = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert len(lines) == 3
+    assert "more like this one within a minute are left out" in lines[-1]
+    assert "a:b:" not in caplog.text
+
+
+def test_a_user_of_another_model_is_an_error_that_refuses(
+    client_socket: Client, run_next: RunNext, settings: Settings
+) -> None:
+    settings.CHANNEL_TOKENS = {"VALIDATORS": [f"{__name__}.stateless"]}
+    client_socket.connect(token="x")
+    run_next(tell)
+    assert client_socket.replies[-1]["accept"] is False
+
+
+def stateless(token: str) -> Any:
+    """A user without a row, as some packages have."""
+
+    class Stateless:
+        is_authenticated = is_active = True
+
+    return TokenUser(Stateless(), time.time() + 60)
