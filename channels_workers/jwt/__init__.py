@@ -1,11 +1,9 @@
 """Tokens that are JSON Web Tokens (RFC 7519). They need the package PyJWT: the extra ``jwt``."""
 
-from django.core.exceptions import ImproperlyConfigured
-
 try:
     from channels_workers.jwt.validator import validate
 except ImportError as error:
-    raise ImproperlyConfigured(
+    raise ImportError(
         "channels_workers.jwt needs the package PyJWT, version 2.10 or later, with cryptography. "
         "Install it: pip install 'channels-workers[jwt]'. Or remove channels_workers.jwt.validate "
         "from CHANNEL_TOKENS['VALIDATORS']."
