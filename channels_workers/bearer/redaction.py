@@ -21,6 +21,9 @@ LOGGERS = (
     *("django.server", "django.request", "gunicorn.access", "asyncio"),
 )
 
+#: The logger whose formatter needs the arguments of each line, one by one.
+ACCESS = "uvicorn.access"
+
 #: Each begins with a group that stays.
 _FORMS = (
     r"(\btoken\.)[A-Za-z0-9_-]{8,}",  # a subprotocol
@@ -54,10 +57,12 @@ class NoSecrets(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Hide tokens in *record*, and keep it."""
-        if isinstance(record.args, tuple):  # formatters of access logs read them one by one
+        if isinstance(record.args, tuple):
             record.args = tuple(
                 redacted(each) if isinstance(each, str) else each for each in record.args
             )
+        if record.name == ACCESS:
+            return True
         try:
             text = record.getMessage()
         except (TypeError, ValueError):  # logging itself reports that

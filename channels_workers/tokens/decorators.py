@@ -23,6 +23,9 @@ from channels_workers.sessions import channel_session
 from channels_workers.tokens.handshake import tokens_of
 from channels_workers.tokens.validation import TokenRefused, TokenUser, verify
 
+#: The end of a socket whose new token never expires, a Unix time (s): it replaces the former one.
+NEVER = 1e11
+
 #: Clients can cause its lines without end.
 refusals = logging.getLogger(f"{__name__}.refusals")
 refusals.addFilter(flood)
@@ -38,7 +41,8 @@ class _Renewed(ChannelSocketException):
     def run(self, message: Message) -> None:
         """Move the end of the socket, and tell its client."""
         text = wire.acknowledgement(self.expires)
-        message.reply_channel.send({"expires": self.expires, "text": text})
+        expires = NEVER if self.expires is None else self.expires
+        message.reply_channel.send({"expires": expires, "text": text})
 
 
 class _Closed(ChannelSocketException):

@@ -74,6 +74,8 @@ INSIDE_FUNCTIONS |= {
     ("tasks.backend", "tasks.rows"),
     ("tasks.backend", "tasks.transactions"),
 }
+#: The package of an extra may be missing, and the error names the extra.
+INSIDE_FUNCTIONS.add(("jwt", "jwt.validator"))
 
 
 class Import(NamedTuple):

@@ -23,9 +23,10 @@ from labs.harness.ports import free_port
 from labs.harness.processes import Process
 from labs.harness.procfile import in_shell, server_line
 from labs.harness.project import ROOT
+from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
-from tests.conftest import Shared
+from tests.conftest import Shared, StartWeb, StartWorker
 from tests.processes.test_handshakes import RIGHT
 from tests.processes.test_requests import head, line, read_all
 from tests.processes.tokens import ENDED, GO, SECRET
@@ -358,6 +359,21 @@ def test_a_token_in_an_address_is_not_logged(way: str, site: Site) -> None:
         ):
             pass
     wait_for(lambda: "token=***" in server.process.output, server.process.describe)
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_a_socket_that_waits_for_its_token_survives_a_restart_of_redis(
+    kind: str, start_web: StartWeb, start_worker: StartWorker, redis_server: RedisServer
+) -> None:
+    environment = {**SETTINGS, "FIRST_FRAME_TIMEOUT": "120"}
+    server, worker = start_web(kind, env=environment), start_worker(env=environment)
+    claims = {"sub": "1", "exp": time.time() + 3600}
+    with opened(server, "/first/") as socket:
+        redis_server.stop()
+        redis_server.start()
+        socket.send(wire.to_frame(jwt.encode(claims, SECRET)))
+        assert close_code(socket) == TOKEN_REFUSED
+    assert "its user does not exist" in worker.output
 
 
 def test_no_log_has_a_token(site: Site) -> None:

@@ -6,6 +6,8 @@ logged, with the servers' access logs, and no handler hides anything. When a soc
 user and code are appended to the Redis list `ended`.
 """
 
+import os
+
 import redis
 
 from channels_workers import route
@@ -19,7 +21,7 @@ SECRET = "a secret of the tests, of 32 bytes and more"
 CHANNEL_TOKENS = {
     "VALIDATORS": ["channels_workers.jwt.validate", "channels_workers.tokens.signed.validate"],
     "FIRST_FRAME": ["/first/"],
-    "FIRST_FRAME_TIMEOUT": 5.0,
+    "FIRST_FRAME_TIMEOUT": float(os.environ.get("FIRST_FRAME_TIMEOUT", "5")),
     "JWT": {"KEYS": [{"ALGORITHM": "HS256", "KEY": SECRET}]},
 }
 LOGGING = {

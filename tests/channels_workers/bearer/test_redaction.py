@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from daphne.access import AccessLogGenerator
 from pytest_django import Settings
+from uvicorn.logging import AccessFormatter
 
 from channels_workers.bearer import wire
 from channels_workers.bearer.redaction import NoSecrets, redacted
@@ -65,6 +66,14 @@ def test_the_parts_of_an_access_line_stay_apart() -> None:
     line = record('%s - "%s %s HTTP/%s" %d', "1.2.3.4", "GET", f"/?token={SECRET}", "1.1", 200)
     assert NoSecrets().filter(line)
     assert line.args == ("1.2.3.4", "GET", "/?token=***", "1.1", 200)
+
+
+def test_the_formatter_of_uvicorn_gets_its_arguments() -> None:
+    # A method that looks like a part of a header, with what follows it in the line.
+    line = record('%s - "%s %s HTTP/%s" %d', "1.2.3.4", "bearer", f"/{'a' * 20}", "1.1", 200)
+    line.name = "uvicorn.access"
+    assert NoSecrets().filter(line)
+    assert "bearer /aaaa" in AccessFormatter("%(request_line)s", use_colors=False).format(line)
 
 
 def test_other_lines_are_hidden_as_a_whole() -> None:

@@ -173,6 +173,23 @@ def test_a_new_token_moves_the_end(
     assert told(client_socket) == ["ann"]
 
 
+def test_a_new_token_without_an_expiry_replaces_one_with(
+    client_socket: Client, ann: User, run_next: RunNext, settings: Settings
+) -> None:
+    connected(client_socket, ann, run_next)
+    validators = {"VALIDATORS": [f"{__name__}.endless"]}
+    settings.CHANNEL_TOKENS = {**validators, "REQUIRE_EXPIRY": False, "LONGEST": 0}
+    client_socket.send(wire.to_frame("x"))
+    run_next(tell)
+    reply = client_socket.replies[-1]
+    assert reply["expires"] > time.time() + 1e9
+    assert reply["text"] == wire.acknowledgement(None)
+
+
+def endless(token: str) -> Any:
+    return TokenUser(get_user_model().objects.get())
+
+
 @BOTH_KINDS
 @pytest.mark.parametrize("text", ['{"type": "channels_workers.token"}', wire.to_frame("a:b:c")])
 def test_a_new_token_that_is_invalid_closes_the_socket(
