@@ -26,6 +26,7 @@ class ChannelsWorkersConfig(AppConfig):
             relay,  # noqa: F401
             routes,  # noqa: F401
             routing,  # noqa: F401
+            tokens,  # noqa: F401
         )
 
         BindingMetaclass.register_all()

@@ -9,6 +9,7 @@ password removes the user from the channel session, and nothing else.
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.contrib import auth
 from django.contrib.sessions.backends.base import SessionBase
 
 from channels_workers.decorators import ConsumerDecorator
+from channels_workers.layers.types import DISCONNECT
 from channels_workers.message import Consumer, Message
 from channels_workers.sessions import channel_and_http_session, channel_session, http_session
 
@@ -26,6 +28,9 @@ __all__ = [
     "http_session_user",
     "transfer_user",
 ]
+
+#: The key of a channel session under which the expiry of the user's token is, a Unix time (s).
+EXPIRES_KEY = "_channels_workers_expires"
 
 USER_KEYS = (auth.BACKEND_SESSION_KEY, auth.SESSION_KEY, auth.HASH_SESSION_KEY)
 
@@ -86,8 +91,18 @@ def _set_user(message: Message, session: _BrowserSession | None) -> None:
     message.user = AnonymousUser() if session is None else auth.get_user(request)  # type: ignore[arg-type]
 
 
-def _set_user_of_channel(message: Message) -> None:
-    _set_user(message, _ConnectionSession(message.channel_session))
+def set_user_of_channel(message: Message) -> None:
+    """Set ``message.user`` to the user in the channel session of *message*.
+
+    Frames that run after the token of their user has expired are anonymous. A disconnect is not.
+    """
+    session = message.channel_session
+    expires = session.get(EXPIRES_KEY)
+    is_expired = expires is not None and expires <= time.time()
+    if is_expired and message.channel_name != DISCONNECT:
+        _set_user(message, None)
+    else:
+        _set_user(message, _ConnectionSession(session))
 
 
 def _set_user_of_browser(message: Message) -> None:
@@ -100,7 +115,7 @@ def _transfer(message: Message) -> None:
         transfer_user(message.http_session, message.channel_session)
 
 
-_with_user_of_channel = ConsumerDecorator("channel_session_user", _set_user_of_channel)
+_with_user_of_channel = ConsumerDecorator("channel_session_user", set_user_of_channel)
 _with_user_of_browser = ConsumerDecorator("http_session_user", _set_user_of_browser)
 _with_transfer = ConsumerDecorator("channel_session_user_from_http", _transfer)
 

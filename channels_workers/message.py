@@ -41,12 +41,16 @@ class Message:
       :func:`~channels_workers.sessions.channel_session`. Without it: ``AttributeError``.
     * ``http_session``: the session of the browser or None, set by
       :func:`~channels_workers.sessions.http_session`.
-    * ``user``: the logged-in user, set by the decorators of :mod:`channels_workers.auth`.
+    * ``user``: the logged-in user, set by the decorators of :mod:`channels_workers.auth`, and by
+      :func:`~channels_workers.tokens.token_user`.
+    * ``token_claims``: what the token of a handshake says, a dict, set by
+      :func:`~channels_workers.tokens.token_user`. Without a token: ``AttributeError``.
     """
 
     channel_session: SessionBase
     http_session: SessionBase | None
     user: Any
+    token_claims: dict[str, Any]
 
     def __init__(
         self,

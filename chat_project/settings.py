@@ -365,6 +365,7 @@ LOGGING = {
     },
     "filters": {
         "current_message": {"()": "channels_workers.logs.filters.CurrentMessage"},
+        "no_secrets": {"()": "channels_workers.logs.filters.NoSecrets"},
         "no_sockets": {"()": "channels_workers.logs.filters.NoSockets"},
     },
     "handlers": {
@@ -372,7 +373,7 @@ LOGGING = {
             "class": "logging.StreamHandler",
             "formatter": LOG_FORMAT,
             "level": LOG_LEVEL,
-            "filters": ["current_message"],
+            "filters": ["current_message", "no_secrets"],
         },
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -23,6 +24,7 @@ from channels_workers.layers.types import (
 )
 from channels_workers.message import Consumer, Message
 from channels_workers.sessions import enforce_ordering
+from channels_workers.tokens.decorators import token_user
 
 __all__ = [
     "JsonWebsocketConsumer",
@@ -58,6 +60,10 @@ class WebsocketConsumer(BaseConsumer):
     #: Gives the methods ``self.message.http_session`` too.
     http_user_and_session = False
 
+    #: Gives the methods ``self.message.user`` by a token, with
+    #: :func:`~channels_workers.tokens.token_user`.
+    token_user = False
+
     #: Changes nothing: the order is always kept.
     strict_ordering = False
 
@@ -70,6 +76,8 @@ class WebsocketConsumer(BaseConsumer):
             self.channel_session_user = True
         self.path = message["path"]
         handler = super().get_handler(message, **kwargs)
+        if self.token_user:
+            handler = token_user(partial(call, handler))
         if self.http_user_and_session:
             handler = channel_and_http_session_user_from_http(handler)
         elif self.http_user:

@@ -43,6 +43,12 @@ class Close(NamedTuple):
     code: int
 
 
+class ExpireAt(NamedTuple):
+    """Call :meth:`~channels_workers.interface.protocol.WebSocketProtocol.expire` at a Unix time."""
+
+    time: float
+
+
 class MakeRoom(NamedTuple):
     """Drop frames until those of all sockets fit into their limit; then go on.
 
@@ -52,7 +58,7 @@ class MakeRoom(NamedTuple):
 
 #: Towards the client, and all of them.
 ClientAction = Accept | SendFrame | CloseSocket
-Action = ClientAction | Publish | Close | MakeRoom
+Action = ClientAction | Publish | Close | ExpireAt | MakeRoom
 
 ClientActions = list[ClientAction]
 Actions = list[Action]

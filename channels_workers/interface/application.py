@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Callable
 
+from channels_workers.bearer.redaction import redact_lines
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import gc_tuning
@@ -17,14 +18,15 @@ from channels_workers.interface.http.by_workers import ByWorkers
 from channels_workers.interface.http.gate import HttpGate, refuse_request
 from channels_workers.interface.http.request import Request
 from channels_workers.interface.http.responses import Answers
-from channels_workers.interface.protocol import WebSocketProtocol
 from channels_workers.interface.script_name import mounted
 from channels_workers.interface.servers.daphne import requests as daphne_requests
 from channels_workers.interface.servers.daphne import server as daphne
+from channels_workers.interface.servers.daphne.access_log import redact_access_log
 from channels_workers.interface.servers.uvicorn import heads as uvicorn_heads
 from channels_workers.interface.servers.uvicorn import server as uvicorn
 from channels_workers.interface.shutdown import Shutdown
 from channels_workers.interface.socket import Socket, Sockets
+from channels_workers.interface.tokens import protocol_for, with_token
 from channels_workers.interface.types import Application, Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.log_limits import limit_lines
@@ -52,6 +54,8 @@ class Interface:
     def __init__(self, http: Application, layer: Callable[[], WorkerLayer]) -> None:
         daphne.fold_lines()
         uvicorn.fold_lines()
+        redact_lines()
+        redact_access_log()
         answers = Answers()
         self.get_layer = layer
         self.by_workers = ByWorkers(layer, self._join, answers)
@@ -103,7 +107,7 @@ class Interface:
         self._join()
         sockets = self.sockets
         limits, episodes = configuration(), sockets.episodes
-        protocol = WebSocketProtocol(scope, limits, episodes, sockets.backlog)
+        protocol = protocol_for(with_token(scope), limits, episodes, sockets.backlog)
         socket = Socket(self.get_layer(), sockets, protocol, send)
         await socket.open()
         self._served.add(socket)

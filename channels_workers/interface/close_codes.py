@@ -5,6 +5,7 @@ from __future__ import annotations
 #: Close codes of our own; the docs explain each to operators and to authors of clients.
 TOO_MANY_FRAMES, FRAME_TOO_LARGE, READS_TOO_SLOWLY, CONSUMER_FAILED = 4008, 4009, 4010, 4011
 CONNECTION_LOST, SERVER_STOPS = 4012, 4013
+TOKEN_EXPIRED, TOKEN_REFUSED = 4020, 4021
 
 #: The server stops (RFC 6455, 7.4.1).
 GOING_AWAY = 1001

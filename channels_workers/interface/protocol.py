@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from channels_workers.bad_replies import problem_of
+from channels_workers.bearer.wire import default_subprotocol
 from channels_workers.conf import Configuration
 from channels_workers.interface.actions import (
     Accept,
+    Action,
     Actions,
     ClientActions,
     Close,
@@ -24,6 +27,7 @@ from channels_workers.interface.close_codes import (
     FRAME_TOO_LARGE,
     READS_TOO_SLOWLY,
     SERVER_STOPS,
+    TOKEN_EXPIRED,
     TOO_MANY_FRAMES,
 )
 from channels_workers.interface.orphans import bound_orphans
@@ -32,6 +36,7 @@ from channels_workers.interface.replies import (
     close_reason,
     connect_content,
     consumers_path,
+    deadline_of,
     has_frame,
     is_refusal,
     latest,
@@ -88,7 +93,7 @@ class WebSocketProtocol:
     __slots__ = (
         *("_backlog", "_close_code", "_end_code", "_episodes", "_handshake", "_held"),
         *("_held_size", "_in_flight", "_is_finished", "_name", "_offered", "_order", "_state"),
-        *("limits", "path", "pending"),
+        *("_subprotocol", "limits", "path", "pending"),
     )
 
     def __init__(
@@ -101,6 +106,7 @@ class WebSocketProtocol:
         self.path = consumers_path(scope)
         self.limits = limits
         self._offered: list[str] = list(scope.get("subprotocols", ()))
+        self._subprotocol = default_subprotocol(scope)  # for a consumer that chooses none
         self._episodes = Episodes() if episodes is None else episodes
         self._backlog = Backlog() if backlog is None else backlog
         self._name = ""  # its reply channel, once it has one
@@ -142,6 +148,15 @@ class WebSocketProtocol:
     def is_finished(self) -> bool:
         """Whether nothing more of it goes to the layer."""
         return self._is_finished
+
+    @property
+    def patience(self) -> float:
+        """How long its handshake may wait for an answer (s)."""
+        return self.limits.HANDSHAKE_TIMEOUT
+
+    def more_patience(self) -> float:
+        """Return how much longer it may wait, after :attr:`patience` (s); 0 if it is late."""
+        return 0.0
 
     @property
     def order(self) -> int:
@@ -262,10 +277,18 @@ class WebSocketProtocol:
         arguments = text, self.pending.drop_all_but(0), shown(self.path)
         extra = self.fields("socket_closed", TOO_MANY_FRAMES)
         self._episodes.log(logger, logging.WARNING, *arguments, extra=extra)
-        actions = self.close(TOO_MANY_FRAMES) if self._state == OPEN else []
+        actions = self.close(TOO_MANY_FRAMES) if self.is_open else []
         return actions + self._next()
 
     # From the server
+
+    def expire(self) -> ClientActions:
+        """Close it: the time that a consumer set with ``expires`` has come."""
+        if self._state == CLOSED:
+            return []
+        extra = self.fields("token_expired", TOKEN_EXPIRED)
+        self._log(logging.INFO, "Closing %s: its token has expired", extra=extra)
+        return self.close(TOKEN_EXPIRED)
 
     def dismiss(self, reason: str) -> Actions:
         """Close it, as the server will stop; frames that it sent before still go to workers."""
@@ -286,7 +309,7 @@ class WebSocketProtocol:
 
     # From the layer
 
-    def reply(self, content: Content, to_group: bool = False) -> ClientActions:
+    def reply(self, content: Content, to_group: bool = False) -> Sequence[Action]:
         """Take what a consumer sent to the reply channel or, if *to_group*, to a group.
 
         While the connect consumer runs, only the reply channel answers the handshake. What goes to
@@ -299,6 +322,8 @@ class WebSocketProtocol:
                 if close is not True:
                     self._note_problem(content)
                 return sends + self.close(close, close_reason(content))
+            if "expires" in content:
+                return [*deadline_of(content), *sends]
             if not sends:
                 self._note_problem(content)
             return sends
@@ -307,7 +332,7 @@ class WebSocketProtocol:
         if to_group and self._in_flight is not None:
             return self._hold(content)
         actions = self._reply_to_handshake(content)
-        return actions if self._state == CONNECTING else actions + self._let_go()
+        return actions if self._state == CONNECTING else [*actions, *self._let_go()]
 
     def _hold(self, content: Content) -> ClientActions:
         """Hold a message to a group until the handshake is answered."""
@@ -333,11 +358,11 @@ class WebSocketProtocol:
             self._backlog.early.drop(content, size)
         return [content for content, _ in held]
 
-    def _let_go(self) -> ClientActions:
+    def _let_go(self) -> Actions:
         """Take the messages to groups that were held."""
         return [action for content in self._drop_held() for action in self.reply(content)]
 
-    def _reply_to_handshake(self, content: Content) -> ClientActions:
+    def _reply_to_handshake(self, content: Content) -> Sequence[Action]:
         if is_refusal(content):
             self._log_refusal(content.get("why"))
             return self._refuse()
@@ -351,7 +376,7 @@ class WebSocketProtocol:
             self._note_problem(content)
         if self._state == OPEN and content.get("close"):
             actions = actions + self.close(content["close"], close_reason(content))
-        return actions
+        return [*deadline_of(content), *actions]
 
     def _note_problem(self, content: Content) -> None:
         if problem := problem_of(content):
@@ -422,7 +447,7 @@ class WebSocketProtocol:
 
     def _accept(self, subprotocol: str | None = None) -> ClientActions:
         self._state = OPEN
-        return [Accept(accept_event(subprotocol))]
+        return [Accept(accept_event(subprotocol or self._subprotocol))]
 
     def _refuse(self) -> ClientActions:
         """Refuse the handshake: the server answers with HTTP 403."""

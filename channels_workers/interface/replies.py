@@ -6,10 +6,13 @@ They have the form of the ASGI 1.x drafts.
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Sequence
 from typing import Any
 
+from channels_workers.bearer.wire import TOKEN_KEY
 from channels_workers.exceptions import is_close_code
-from channels_workers.interface.actions import ClientActions, SendFrame
+from channels_workers.interface.actions import ClientActions, ExpireAt, SendFrame
 from channels_workers.interface.script_name import path_info
 from channels_workers.interface.types import Scope
 from channels_workers.layers.codec import Content
@@ -31,6 +34,7 @@ def consumers_path(scope: Scope) -> str:
 
 def connect_content(scope: Scope) -> Content:
     """Return the content of ``websocket.connect`` for an ASGI scope."""
+    token = scope.get(TOKEN_KEY)
     return {
         "path": consumers_path(scope),
         "root_path": scope.get("root_path", ""),
@@ -40,6 +44,7 @@ def connect_content(scope: Scope) -> Content:
         "server": list(scope["server"]) if scope.get("server") else None,
         "scheme": scope.get("scheme", "ws"),
         "subprotocols": list(scope.get("subprotocols", ())),
+        **({} if token is None else {"token": token}),
     }
 
 
@@ -83,6 +88,19 @@ def close_reason(content: Content) -> str:
 def fitting_reason(text: str) -> str:
     """Return the beginning of *text* that fits into a close frame."""
     return text.encode("utf-8", "replace")[:LONGEST_REASON].decode("utf-8", "ignore")
+
+
+def deadline_of(content: Content) -> Sequence[ExpireAt]:
+    """Return the action that *content* asks for with ``expires``, a Unix time; None is absent."""
+    expires = content.get("expires")
+    if expires is None:
+        return []
+    is_number = isinstance(expires, int | float) and not isinstance(expires, bool)
+    if is_number and abs(expires) < math.inf:
+        return [ExpireAt(float(expires))]
+    text = "`expires` of a reply must be a Unix time in seconds, not %s; it is ignored"
+    logger.error(text, type(expires).__name__, extra=fields("bad_reply"))
+    return []
 
 
 def sends_of(content: Content) -> ClientActions:

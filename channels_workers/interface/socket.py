@@ -16,6 +16,7 @@ from channels_workers.interface.actions import (
     ClientAction,
     Close,
     CloseSocket,
+    ExpireAt,
     MakeRoom,
     Publish,
     SendFrame,
@@ -28,6 +29,7 @@ from channels_workers.interface.close_codes import (
     SERVER_STOPS,
 )
 from channels_workers.interface.ends import tell_end
+from channels_workers.interface.expiry import Expiry
 from channels_workers.interface.incoming import Intake, gate_for
 from channels_workers.interface.outgoing import Unread, outgoing_for
 from channels_workers.interface.protocol import WebSocketProtocol
@@ -89,6 +91,7 @@ class Socket:
         self._closing: asyncio.Task[None] | None = None
         self._handshake_timer: asyncio.TimerHandle | None = None
         self._left_timer: asyncio.TimerHandle | None = None
+        self._expiry: Expiry | None = None
 
     async def open(self) -> None:
         """Publish the handshake."""
@@ -96,12 +99,28 @@ class Socket:
         self.task = asyncio.current_task()
         self.reply_channel = await self.layer.attach(self)
         self.sockets.known.add(self)
-        seconds = self.protocol.limits.HANDSHAKE_TIMEOUT
-        self._handshake_timer = loop.call_later(seconds, self._time_out)
+        self._handshake_timer = loop.call_later(self.protocol.patience, self._time_out)
         self._perform(self.protocol.begin(self.reply_channel))
 
     def _time_out(self) -> None:
-        self._perform(self.protocol.time_out(self.layer.local_only))
+        if seconds := self.protocol.more_patience():
+            loop = asyncio.get_running_loop()
+            self._handshake_timer = loop.call_later(seconds, self._time_out)
+        else:
+            self._perform(self.protocol.time_out(self.layer.local_only))
+
+    def _expire_at(self, when: float) -> None:
+        if self.protocol.has_ended or self.protocol.is_closed:
+            return
+        if self._expiry is None:
+            self._expiry = Expiry(lambda: self._perform(self.protocol.expire()))
+        self._expiry.set(when)
+
+    def _stop_timers(self) -> None:
+        if self._handshake_timer is not None:
+            self._handshake_timer.cancel()
+        if self._expiry is not None:
+            self._expiry.cancel()
 
     @property
     def is_open(self) -> bool:
@@ -137,8 +156,7 @@ class Socket:
 
     def end(self, code: int | None) -> None:
         """Note that the client is gone."""
-        if self._handshake_timer is not None:
-            self._handshake_timer.cancel()
+        self._stop_timers()
         self.intake.end()
         self.outgoing.clear()
         if self.reply_channel:
@@ -164,8 +182,7 @@ class Socket:
 
     def stop(self) -> None:
         """Close the socket, as the server stops; frames that no worker has are lost."""
-        if self._handshake_timer is not None:
-            self._handshake_timer.cancel()
+        self._stop_timers()
         self.layer.leave_groups(self.reply_channel)
         self._perform(self.protocol.abort(SERVER_STOPS))
 
@@ -179,9 +196,10 @@ class Socket:
     def deliver(self, content: Content, to_group: bool = False) -> None:
         """Take a message to the reply channel or, if *to_group*, to a group that it is in."""
         for action in self.protocol.reply(content, to_group):
-            self.outgoing.put(action)
-            if not isinstance(action, SendFrame):
-                self._read_on(action)
+            if isinstance(action, SendFrame):
+                self.outgoing.put(action)
+            else:
+                self._perform([action])
 
     def release(self, order: int) -> None:
         """Note that a worker has finished the message *order*."""
@@ -217,6 +235,8 @@ class Socket:
                 case Close():
                     loop = asyncio.get_running_loop()
                     self._closing = loop.create_task(self._close(action))
+                case ExpireAt():
+                    self._expire_at(action.time)
                 case MakeRoom():
                     self.sockets.make_room(self.protocol.limits.ALL_FRAME_BYTES_WAITING)
                     self._perform(self.protocol.proceed())
@@ -287,6 +307,7 @@ class Socket:
         return waits
 
     def _forget(self) -> None:
+        self._stop_timers()
         if self._left_timer is not None:
             self._left_timer.cancel()
         self.protocol.forget()

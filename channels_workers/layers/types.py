@@ -37,7 +37,7 @@ DUE_AT_ONCE, FULL_PAUSE = 100, 1.0
 _is_id = re.compile(r"[0-9a-f]{16}").fullmatch
 
 #: The keys of which a reply to a socket must have one.
-REPLY_KEYS = frozenset(("accept", "text", "bytes", "close"))
+REPLY_KEYS = frozenset(("accept", "text", "bytes", "close", "expires"))
 
 #: The message that refuses an unanswered handshake; an open socket ignores it.
 REFUSAL: Content = {"accept": False}

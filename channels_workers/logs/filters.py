@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from channels_workers.bearer.redaction import NoSecrets
 from channels_workers.context import current_outbox
 from channels_workers.logs import fields, name_of, shown
 
-__all__ = ["CurrentMessage", "NoSockets"]
+__all__ = ["CurrentMessage", "NoSecrets", "NoSockets"]
 
 
 class CurrentMessage(logging.Filter):

@@ -23,15 +23,18 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import DenyConnection
 from channels_workers.logs import shown
 from channels_workers.message import Message
+from channels_workers.tokens.handshake import has_token
 
 __all__ = [
     "AllowedHostsOnlyOriginValidator",
     "AllowedOriginsOnlyOriginValidator",
     "BaseOriginValidator",
     "ConfiguredOriginsOnlyOriginValidator",
+    "ConfiguredOriginsOrTokenValidator",
     "allowed_hosts_only",
     "allowed_origins_only",
     "configured_origins_only",
+    "configured_origins_or_token",
 ]
 
 Consumer = Callable[..., Any]
@@ -175,6 +178,21 @@ class ConfiguredOriginsOnlyOriginValidator(BaseOriginValidator):
         return found == read_origin(f"{found.scheme}://{_own_host(message)}")
 
 
+class ConfiguredOriginsOrTokenValidator(ConfiguredOriginsOnlyOriginValidator):
+    """Allows handshakes with a token from anywhere, and others as its base class does.
+
+    No browser adds a token by itself, as it does with cookies, and programs need no Origin. Use it
+    above :func:`~channels_workers.tokens.token_user`, which refuses an invalid token even if there
+    are cookies.
+    """
+
+    def __call__(self, message: Message, *args: Any, **kwargs: Any) -> Any:
+        """Run the consumer, or raise :class:`~channels_workers.exceptions.DenyConnection`."""
+        if has_token(message):
+            return self.func(message, *args, **kwargs)
+        return super().__call__(message, *args, **kwargs)
+
+
 def allowed_origins_only(*allowed_origins: str) -> Callable[[Consumer], Consumer]:
     """Return a decorator that allows only *allowed_origins*.
 
@@ -265,3 +283,4 @@ def _only(message: Message, name: bytes) -> bytes:
 # Lower case, because they are used as decorators.
 allowed_hosts_only = AllowedHostsOnlyOriginValidator
 configured_origins_only = ConfiguredOriginsOnlyOriginValidator
+configured_origins_or_token = ConfiguredOriginsOrTokenValidator

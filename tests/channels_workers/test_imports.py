@@ -34,7 +34,7 @@ ROWS = [
         "worker.log_fields",
     ],
     ["binding"],
-    ["generic", "interface", "security"],
+    ["generic", "interface", "jwt", "security", "tokens"],
     ["auth", "once"],
     ["sessions"],
     ["decorators", "routing", "session_stores"],
@@ -54,7 +54,10 @@ ROWS = [
     ["layers.aside", "layers.mailboxes"],
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
-    ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "processes", "signals"],
+    [
+        *("backoff", "bearer", "concurrency", "conf", "exceptions", "flow", "log_limits"),
+        *("logs.filters", "processes", "signals"),
+    ],
     ["context", "django_parts", "interface.types", "logs", "migrations", "models", "tables"],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
@@ -64,7 +67,7 @@ INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}")
     for name in (
         *("apps", "configuration", "consumers", "deployment", "once", "relay", "routes"),
-        "routing",
+        *("routing", "tokens"),
     )
 }
 #: Models are loaded after the packages of apps.
@@ -75,6 +78,8 @@ INSIDE_FUNCTIONS |= {
     ("tasks.backend", "tasks.rows"),
     ("tasks.backend", "tasks.transactions"),
 }
+#: The package of an extra may be missing, and the error names the extra.
+INSIDE_FUNCTIONS.add(("jwt", "jwt.validator"))
 
 
 class Import(NamedTuple):

@@ -48,7 +48,8 @@ PUBLIC = {
     "layers.base": "FORMAT_VERSION WorkerLayer",
     "layers.memory": "InMemoryChannelLayer Store",
     "layers.redis": "RedisChannelLayer",
-    "logs.filters": "CurrentMessage NoSockets",
+    "jwt": "validate",
+    "logs.filters": "CurrentMessage NoSecrets NoSockets",
     "logs.json": "JsonFormatter",
     "logs.text": "TextFormatter",
     "message": "Message",
@@ -63,7 +64,7 @@ PUBLIC = {
     "security.websockets": """
         AllowedHostsOnlyOriginValidator AllowedOriginsOnlyOriginValidator BaseOriginValidator
         ConfiguredOriginsOnlyOriginValidator allowed_hosts_only allowed_origins_only
-        configured_origins_only
+        ConfiguredOriginsOrTokenValidator configured_origins_only configured_origins_or_token
     """,
     "sessions": """
         channel_and_http_session channel_session enforce_ordering http_session
@@ -85,6 +86,8 @@ PUBLIC = {
     "test.http": "HttpClient",
     "test.liveserver": "ChannelLiveServerTestCase",
     "test.websocket": "WSClient json_module",
+    "tokens": "TokenRefused TokenUser close_sockets_of issue token_user verify",
+    "tokens.signed": "issue validate",
     "worker": "Worker WorkerGroup logger",
 }
 ROOT = Path(channels_workers.__file__).parent

@@ -55,6 +55,12 @@ def test_two_people_chat_and_gunicorn_serves_the_pages(site: Site) -> None:
     assert [site.nginx.answered_by("GET /chat/lobby/")] == [site.daphne.port]
 
 
+def test_the_log_has_no_query_strings(site: Site) -> None:
+    assert site.visitor().get("/?token=s3cret&next=/x").status == 200
+    assert site.nginx.answered_by("GET /") == site.gunicorn.port
+    assert "s3cret" not in site.nginx.log.read_text()
+
+
 def test_sockets_survive_gunicorn_and_a_reload_of_nginx(site: Site) -> None:
     ann, bob = site.visitor(), site.visitor()
     with ann.join("lobby") as at_ann, bob.join("lobby") as at_bob:

@@ -16,6 +16,7 @@ from channels.layers import channel_layers
 from django.test import RequestFactory
 from pytest_django import Settings
 
+from channels_workers.bearer.configuration import token_settings
 from channels_workers.checks.configuration import check_configuration, check_layers
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import CONNECT
@@ -143,6 +144,7 @@ def test_settings_of_the_pages_are_accepted(block: Block, settings: Settings) ->
         if name.startswith("CHANNEL_"):
             setattr(settings, name, value)
     assert [*check_layers(None), *check_configuration(None)] == []
+    token_settings()
 
 
 def test_a_long_poll_leaves_its_place(rf: RequestFactory) -> None:

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 from pytest_django import Settings
 
+from channels_workers.bearer.configuration import JwtSettings, TokenSettings
 from channels_workers.checks.deployment import Budget, read_budget
 from channels_workers.conf import Configuration
 from channels_workers.interface import close_codes
@@ -62,6 +63,12 @@ def test_channel_workers() -> None:
     written = defaults_in(rows)
     assert len(written) == len(rows)
     assert written == {field.name: field.default for field in fields(Configuration)}
+
+
+def test_settings_of_tokens() -> None:
+    for name, kind in (("tokens", TokenSettings), ("jwt", JwtSettings)):
+        written = defaults_in(page("reference/settings").table(name))
+        assert written == {field.name: field.default for field in fields(kind)}
 
 
 def test_options_of_tasks() -> None:
@@ -116,6 +123,7 @@ def test_system_checks() -> None:
         "relay",
         "routes",
         "routing",
+        "tokens",
     ]
     files = [ROOT / "channels_workers" / "checks" / f"{name}.py" for name in names]
     files.append(ROOT / "channels_workers" / "tasks" / "backend.py")
@@ -225,10 +233,11 @@ def test_the_web_command_is_that_of_the_procfile() -> None:
 
 def test_limits_name_existing_settings() -> None:
     section = page("reference/limits").section("Limits")
-    names = {field.name for field in fields(Configuration)}
+    names = {field.name for field in (*fields(Configuration), *fields(TokenSettings))}
     written = {name for row in section.splitlines() for name in code(row) if name.isupper()}
     chat = {name for name in written if name.startswith("CHAT_")}
-    assert written - chat - {"CHANNEL_WORKERS", "CHANNEL_LAYERS", "CONFIG"} <= names
+    others = {"CHANNEL_WORKERS", "CHANNEL_TOKENS", "CHANNEL_LAYERS", "CONFIG"}
+    assert written - chat - others <= names
     for name in chat:
         assert name in SETTINGS.read_text()
 

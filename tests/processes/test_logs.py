@@ -81,7 +81,7 @@ def test_each_event_has_a_line_without_message_texts(
     worker = start_worker(env=production, wait=False)
     started = wait_for_event(worker, "worker_starts")
     assert wait_for_event(web.process, "server_starts")["level"] == "INFO"
-    url = f"{web.socket_url}/chat/lobby/"
+    url = f"{web.socket_url}/chat/lobby/?token={TEXT}"
     with connect(url, open_timeout=60) as socket:
         socket.send(TEXT)
         failed = wait_for_event(worker, "consumer_failed", channel="websocket.receive")
