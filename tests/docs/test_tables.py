@@ -108,6 +108,7 @@ def test_close_codes() -> None:
 
 def test_system_checks() -> None:
     names = [
+        "admin",
         "apps",
         "configuration",
         "consumers",

@@ -1494,6 +1494,17 @@ class LayerContract:
         sent = [(await asyncio.to_thread(process.layer.admin.send_due, 2)) for _ in range(2)]
         assert sent == [Due(2, 0.0), Due(1, None)]
 
+    async def test_a_delayed_message_takes_the_place_of_one_with_its_id(
+        self, process: Process
+    ) -> None:
+        first = process.layer.make_send_later("work", {"n": 1}, 0)
+        second = process.layer.make_send_later("work", {"n": 2}, 0)._replace(id=first.id)
+        process.layer.apply([first])
+        process.layer.apply([second])
+        assert process.delayed() == [(first.id, "work")]
+        assert process.layer.admin.send_due().sent == 1
+        assert process.layer.content(await process.pull()) == {"n": 2}
+
     async def test_nothing_is_delayed_at_first(self, process: Process) -> None:
         assert process.layer.admin.send_due() == Due(0, None)
         assert process.layer.admin.delayed() == []
