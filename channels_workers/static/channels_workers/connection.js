@@ -38,7 +38,14 @@ function open() {
   }
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const token = encodeURIComponent(config.token);
-  const opened = new WebSocket(`${scheme}//${location.host}${config.socket}?token=${token}`);
+  const url = `${scheme}//${location.host}${config.socket}?token=${token}`;
+  let opened;
+  try {
+    opened = new WebSocket(url);
+  } catch {
+    lose(); // the policy of the site forbids it
+    return;
+  }
   socket = opened;
   opened.onopen = listen;
   opened.onmessage = ({ data }) => {
