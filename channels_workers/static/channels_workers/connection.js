@@ -4,9 +4,10 @@
 
 const config = JSON.parse(document.getElementById("cw-config").textContent);
 
-// How often a page without a socket asks, how long a push may take, and how long a hidden page stays
-// connected (ms).
+// How often a page without a socket asks, how long a handshake and a push may take, and how long a
+// hidden page stays connected (ms).
 const ASK = 5_000;
+const OPENING = 30_000;
 const SILENCE = 6_000;
 const HIDDEN = 30_000;
 
@@ -47,6 +48,7 @@ function open() {
     return;
   }
   socket = opened;
+  silence = setTimeout(lose, OPENING);
   opened.onopen = listen;
   opened.onmessage = ({ data }) => {
     if (socket !== opened) {
@@ -59,7 +61,8 @@ function open() {
     show(state);
     setMode(state.unavailable ? "unavailable" : "live");
   };
-  opened.onclose = () => {
+  // Chromium tells only of an error if a policy of the site refuses the socket.
+  opened.onerror = opened.onclose = () => {
     if (socket === opened) {
       lose();
     }
