@@ -1,6 +1,7 @@
 """The Django application; in INSTALLED_APPS before ``daphne`` and ``channels``."""
 
 from django.apps import AppConfig
+from django.apps import apps as installed
 
 from channels_workers.binding.base import BindingMetaclass
 
@@ -8,16 +9,17 @@ __all__ = ["ChannelsWorkersConfig"]
 
 
 class ChannelsWorkersConfig(AppConfig):
-    """Brings the management commands, the system checks and the data bindings."""
+    """Brings the management commands, system checks, data bindings and pages of the admin."""
 
     name = "channels_workers"
     verbose_name = "Channels workers"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks and the data bindings."""
+        """Register the system checks, the data bindings, and the pages of the admin."""
         # Apps must be ready.
         from channels_workers.checks import (  # noqa: PLC0415
+            admin,  # noqa: F401
             apps,  # noqa: F401
             configuration,  # noqa: F401
             consumers,  # noqa: F401
@@ -30,3 +32,7 @@ class ChannelsWorkersConfig(AppConfig):
         )
 
         BindingMetaclass.register_all()
+        if installed.is_installed("django.contrib.admin"):
+            from channels_workers.admin.sites import register  # noqa: PLC0415  (as above)
+
+            register()

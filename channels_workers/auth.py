@@ -82,13 +82,21 @@ class _ConnectionSession(_BrowserSession):
             self.session.pop(key, None)
 
 
+def user_of_browser(session: SessionBase) -> Any:
+    """Return the user of the HTTP session *session*, which stays as it is; perhaps anonymous."""
+    return _user_of(_BrowserSession(session))
+
+
+def _user_of(session: _BrowserSession) -> Any:
+    # get_user() reads nothing of a request but its session.
+    return auth.get_user(SimpleNamespace(session=session))  # type: ignore[arg-type]
+
+
 def _set_user(message: Message, session: _BrowserSession | None) -> None:
     # Imported here: consumers are imported before the apps are ready, which models must not be.
     from django.contrib.auth.models import AnonymousUser  # noqa: PLC0415
 
-    # get_user() reads nothing of a request but its session.
-    request = SimpleNamespace(session=session)
-    message.user = AnonymousUser() if session is None else auth.get_user(request)  # type: ignore[arg-type]
+    message.user = AnonymousUser() if session is None else _user_of(session)
 
 
 def set_user_of_channel(message: Message) -> None:

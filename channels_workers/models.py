@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import pgettext_lazy
 
 
 class CommittedMessage(models.Model):
@@ -63,3 +64,49 @@ class RelayedDatabase(models.Model):
 
     def __str__(self) -> str:
         return str(self.key)
+
+
+class StatusViewer(models.Model):
+    """An open socket of the status page in the admin; see :mod:`channels_workers.admin`."""
+
+    #: Its reply channel.
+    channel = models.CharField(max_length=150, unique=True)
+
+    #: The key of the HTTP session that opened it. Signed cookies are as long as a cookie may be.
+    session = models.TextField()
+
+    #: The alias of the layer that it shows.
+    layer = models.CharField(max_length=100)
+
+    #: When it was last pushed to, by the clock of the database; at first when it opened.
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.channel
+
+
+class Status(StatusViewer):
+    """The page in the admin with the state of the layers, and its permission. It has no rows."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        verbose_name = pgettext_lazy("channels_workers", "status")
+        verbose_name_plural = pgettext_lazy("channels_workers", "status")
+
+
+class DeadLetter(StatusViewer):
+    """The pages in the admin with dead letters, and their permissions. It has no rows."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        permissions = [
+            ("retry_deadletter", "Can retry a dead letter"),
+            ("drop_deadletter", "Can drop a dead letter"),
+        ]
+        verbose_name = pgettext_lazy("channels_workers", "dead letter")
+        verbose_name_plural = pgettext_lazy("channels_workers", "dead letters")

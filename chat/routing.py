@@ -1,11 +1,12 @@
 """Routes from channels and socket paths to consumers."""
 
-from channels_workers import route
+from channels_workers import include, route
 from chat import consumers
 from chat.accounts.consumers import logged_out
 from chat.accounts.signals import LOGGED_OUT
 
 channel_routing = [
+    include("channels_workers.admin.routing.channel_routing"),
     route("websocket.connect", consumers.lobby_connect, path="^/chat/$"),
     route("websocket.receive", consumers.lobby_receive, path="^/chat/$"),
     route("websocket.disconnect", consumers.lobby_disconnect, path="^/chat/$"),

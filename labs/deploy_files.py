@@ -15,7 +15,7 @@ CHAT = Site(
     folders=("channels_workers", "chat", "chat_project"),
     title="the chat",
     variables="docs/chat/running.md",
-    sockets="(chat|ws)",
+    sockets="chat|ws",
     hashes=True,
 )
 #: The code is the chat's own.

@@ -5,6 +5,7 @@ last picture shows an operator's view with more processes.
 """
 
 import json
+import random
 import re
 import sqlite3
 import sys
@@ -22,6 +23,8 @@ from labs.harness.chat_site import ChatSite
 from labs.harness.project import ROOT
 from labs.harness.server import Person, Server
 from labs.harness.waiting import wait_for
+from tests.processes.admin_pages import LETTERS, STATUS, log_in, total
+from tests.processes.admin_pages import fill as fill_admin
 from tests.processes.chromium import start_chromium
 from tests.terminal import draw
 
@@ -31,6 +34,9 @@ DEVICES = {
     "phone": {"width": 390, "height": 760, "deviceScaleFactor": 2, "mobile": True},
 }
 SCHEMES = ("light", "dark")
+
+#: How many looks the curves of the admin show.
+CURVE = 40
 
 # Minutes ago, who, what.
 SAID = (
@@ -182,6 +188,36 @@ def show_status(chat: Chat, stack: ExitStack) -> str:
     return draw("python manage.py channelstatus", wait_for(busy_lines, "a busy moment", 60))
 
 
+def show_admin(chat: Chat, browser: Chrome, folder: Path) -> None:
+    """The pages of the admin: the status after half a minute of talk, and dead letters."""
+    fill_admin(chat.manage)
+    log_in(browser, chat.server, chat.manage)
+    set_screen(browser, "desktop", "light")
+    browser.get(chat.server.url + STATUS)
+    people = [chat.server.join("book-club", close_timeout=1) for _ in range(12)]
+    with ExitStack() as stack:
+        talking = [stack.enter_context(one) for one in people]
+        wait_for(lambda: total(browser, "connections") == "13", "people")
+
+        def has_curve() -> bool:
+            for one in talking:
+                for number in range(random.randrange(25)):
+                    one.say(f"line {number}")
+            curve = browser.find_element(By.CSS_SELECTOR, "[data-total=waiting] polyline")
+            return len((curve.get_attribute("points") or "").split()) > CURVE
+
+        wait_for(has_curve, "a curve", 120)
+        take_element(browser, folder / "admin-status-light.png")
+    set_screen(browser, "desktop", "dark")
+    browser.get(chat.server.url + LETTERS)
+    take_element(browser, folder / "admin-letters-dark.png")
+
+
+def take_element(browser: Chrome, file: Path) -> None:
+    """A picture of the page without what Django has around it."""
+    browser.find_element(By.ID, "content").screenshot(str(file))
+
+
 def take(folder: Path) -> None:
     """Take all screenshots."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -200,6 +236,7 @@ def take(folder: Path) -> None:
                 browser.save_screenshot(str(folder / f"lobby-{scheme}-{device}.png"))
                 show_room(browser, chat.server, nadia)
                 browser.save_screenshot(str(folder / f"room-{scheme}-{device}.png"))
+        show_admin(chat, browser, folder)
         (folder / "channelstatus.svg").write_text(show_status(chat, stack))
 
 

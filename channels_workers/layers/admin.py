@@ -68,8 +68,18 @@ class LayerAdmin(ABC):
     # Dead letters
 
     @abstractmethod
-    def dead_letters(self) -> list[DeadLetter]:
-        """Return the dead letters, oldest first."""
+    def dead_letters(
+        self, newest: int | None = None, before: str | None = None
+    ) -> list[DeadLetter]:
+        """Return the dead letters, oldest first: all, or the *newest* of them.
+
+        With *before*, the id of a dead letter that need not exist any more, only those older than
+        it. An id that none can have raises ValueError.
+        """
+
+    @abstractmethod
+    def dead_letter(self, letter: str) -> DeadLetter | None:
+        """Return the dead letter with the id *letter*, None if it does not exist."""
 
     def retry(self, letter: str) -> bool:
         """Send the dead letter with the id *letter* again; return False if it does not exist.
@@ -77,11 +87,11 @@ class LayerAdmin(ABC):
         Raises ValueError for a message of a connection, which has gone on without it, and for an
         unreadable one.
         """
-        for found in self.dead_letters():
-            if found.id == letter:
-                _check_retry(found)
-                return self._send_again(found)
-        return False
+        found = self.dead_letter(letter)
+        if found is None:
+            return False
+        check_retry(found)
+        return self._send_again(found)
 
     @abstractmethod
     def _send_again(self, letter: DeadLetter) -> bool:
@@ -124,7 +134,8 @@ class LayerAdmin(ABC):
         """Return the processes, channels and counts of the layer."""
 
 
-def _check_retry(letter: DeadLetter) -> None:
+def check_retry(letter: DeadLetter) -> None:
+    """Raise ValueError, which says why, if *letter* cannot be sent again."""
     if letter.is_unreadable:
         raise ValueError(f"Dead letter {letter.id} is unreadable. You can only drop it.")
     if letter.message.reply_channel is not None:

@@ -5,25 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models.functions import Now
 from django.utils.connection import ConnectionDoesNotExist
 
 from channels_workers.conf import configuration
 from channels_workers.relay.rows import rows
 
+#: How many sends are counted in a database.
+COUNTED = 10_000
+
 
 @dataclass(frozen=True)
 class StoredSends:
     """The sends for a layer that wait in *database*; *oldest* is the age of the oldest (s).
 
-    *waiting* is None if the database does not tell, and *error* says why.
+    *waiting* is at most :data:`COUNTED`, and there *is more* then perhaps. It is None if the
+    database does not tell, as before ``migrate``, and *error* says why.
     """
 
     database: str
     waiting: int | None = None
     oldest: float | None = None
     error: str = ""
+    is_more: bool = False
 
 
 def stored_sends(layer: str) -> list[StoredSends]:
@@ -33,9 +38,11 @@ def stored_sends(layer: str) -> list[StoredSends]:
 
 def _look(using: str, layer: str) -> StoredSends:
     try:
-        wanted = rows(using).filter(layer=layer)
-        times = wanted.order_by("pk").annotate(now=Now()).values_list("at", "now")[:1]
-        ages = [(now - at).total_seconds() for at, now in times]
-        return StoredSends(using, wanted.count(), max(0.0, ages[0]) if ages else None)
+        with transaction.atomic(using=using):
+            wanted = rows(using).filter(layer=layer)
+            count = wanted[: COUNTED + 1].count()
+            first = wanted.order_by("pk").annotate(now=Now()).values_list("at", "now").first()
     except (DatabaseError, ImproperlyConfigured, ConnectionDoesNotExist) as error:
         return StoredSends(using, error=str(error).strip().partition("\n")[0])
+    oldest = None if first is None else max(0.0, (first[1] - first[0]).total_seconds())
+    return StoredSends(using, min(count, COUNTED), oldest, is_more=count > COUNTED)

@@ -76,6 +76,8 @@ class Site:
     variables: str
     #: A regular expression of the first part of the path of sockets.
     sockets: str = "ws"
+    #: Whether Django's admin is installed, whose status page has a socket.
+    has_admin: bool = True
     #: Whether ``requirements.txt`` has the hashes of its packages.
     hashes: bool = False
 

@@ -17,7 +17,7 @@ ROOT = Path(channels_workers.__file__).parent
 #: From the top: a module imports from its own row and those below it.
 ROWS = [
     [""],  # the package itself, which projects import
-    ["apps", "checks", "management"],
+    ["admin", "apps", "checks", "management"],
     ["tasks"],
     ["asgi", "interface.application", "places", "test"],
     ["worker"],
@@ -66,10 +66,11 @@ ROWS = [
 INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}")
     for name in (
-        *("apps", "configuration", "consumers", "deployment", "once", "relay", "routes"),
-        *("routing", "tokens"),
+        *("admin", "apps", "configuration", "consumers", "deployment", "once", "relay"),
+        *("routes", "routing", "tokens"),
     )
 }
+INSIDE_FUNCTIONS.add(("apps", "admin.sites"))
 #: Models are loaded after the packages of apps.
 INSIDE_FUNCTIONS |= {
     ("tasks.apps", "tasks.dropped"),

@@ -18,6 +18,8 @@ PUBLIC = {
         Channel ConsumeLater DenyConnection Group Message channel_session channel_session_user
         channel_session_user_from_http get_channel_layer include route route_class
     """,
+    "admin.routing": "channel_routing",
+    "admin.sites": "register",
     "apps": "ChannelsWorkersConfig",
     "asgi": "at_script_name channel_layers get_application get_channel_layer",
     "auth": """

@@ -115,6 +115,7 @@ def test_close_codes() -> None:
 
 def test_system_checks() -> None:
     names = [
+        "admin",
         "apps",
         "configuration",
         "consumers",

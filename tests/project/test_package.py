@@ -54,7 +54,7 @@ def test_the_wheel_contains_only_the_engine(wheel: zipfile.ZipFile) -> None:
 def test_the_wheel_contains_every_file_of_the_engine(wheel: zipfile.ZipFile) -> None:
     wanted = {
         str(file.relative_to(ROOT))
-        for pattern in ("*.py", "*.lua", "*.js", "py.typed")
+        for pattern in ("*.py", "*.lua", "*.js", "*.css", "*.html", "*.po", "*.mo", "py.typed")
         for file in (ROOT / "channels_workers").rglob(pattern)
     }
     templates = (ROOT / "channels_workers" / "scaffold" / "templates").rglob("*")

@@ -112,10 +112,21 @@ class MemoryAdmin(LayerAdmin):
 
     # Dead letters
 
-    def dead_letters(self) -> list[DeadLetter]:
-        """Return the dead letters, oldest first."""
+    def dead_letters(
+        self, newest: int | None = None, before: str | None = None
+    ) -> list[DeadLetter]:
+        """Return the dead letters, oldest first: all, or the *newest* of them."""
+        if before is not None and not (before.isascii() and before.isdecimal()):
+            raise ValueError(f"{before!r} is no id of a dead letter, which is a number.")
         with self.store.changed:
-            return list(self.store.dead_letters)
+            letters = self.store.dead_letters
+            found = [each for each in letters if before is None or int(each.id) < int(before)]
+            return found if newest is None else found[max(0, len(found) - newest) :]
+
+    def dead_letter(self, letter: str) -> DeadLetter | None:
+        """Return the dead letter with the id *letter*, None if it does not exist."""
+        with self.store.changed:
+            return next((each for each in self.store.dead_letters if each.id == letter), None)
 
     def _send_again(self, letter: DeadLetter) -> bool:
         with self.store.changed:

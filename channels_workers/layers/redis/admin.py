@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from dataclasses import replace
 from typing import Any
@@ -41,6 +42,16 @@ CURE = (
     "Everything else goes on. Another program writes to the keys of this layer; stop that, and see "
     "`manage.py deadletters aside`."
 )
+
+
+#: Matches the ids that Redis gives to the entries of a stream: two numbers of 64 bits.
+_is_id = re.compile(r"(\d{1,20})-(\d{1,20})").fullmatch
+
+
+def is_entry_id(text: str) -> bool:
+    """Say whether an entry of a stream may have the id *text*."""
+    found = _is_id(text) if text.isascii() else None
+    return found is not None and all(int(part) < 2**64 for part in found.groups())
 
 
 class RedisAdmin(LayerAdmin):
@@ -107,10 +118,25 @@ class RedisAdmin(LayerAdmin):
 
     # Dead letters
 
-    def dead_letters(self) -> list[DeadLetter]:
-        """Return the dead letters, oldest first."""
-        reply = self.client.read("XRANGE", "dead_letters", "stream", "-", "+")
-        return [wire.read_dead_letter(entry, fields) for entry, fields in reply]
+    def dead_letters(
+        self, newest: int | None = None, before: str | None = None
+    ) -> list[DeadLetter]:
+        """Return the dead letters, oldest first: all, or the *newest* of them."""
+        if before is not None and not is_entry_id(before):
+            raise ValueError(f"{before!r} is no id of a dead letter, such as 1795260708647-0.")
+        end = "+" if before is None else f"({before}"
+        if before == "0-0":  # nothing is older, and Redis refuses the range
+            return []
+        limit = () if newest is None else ("COUNT", str(newest))
+        reply = self.client.read("XREVRANGE", "dead_letters", "stream", end, "-", *limit)
+        return [wire.read_dead_letter(entry, fields) for entry, fields in reversed(reply)]
+
+    def dead_letter(self, letter: str) -> DeadLetter | None:
+        """Return the dead letter with the id *letter*, None if it does not exist."""
+        if not is_entry_id(letter):
+            return None
+        reply = self.client.read("XRANGE", "dead_letters", "stream", letter, letter)
+        return next((wire.read_dead_letter(*each) for each in reply), None)
 
     def _send_again(self, letter: DeadLetter) -> bool:
         message = letter.message
@@ -119,6 +145,8 @@ class RedisAdmin(LayerAdmin):
 
     def drop(self, letter: str) -> bool:
         """Delete a dead letter."""
+        if not is_entry_id(letter):
+            return False
         with self.client.explained():
             return bool(self.client.redis.xdel(self.client.key("dead_letters"), letter))
 

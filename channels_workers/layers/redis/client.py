@@ -75,7 +75,7 @@ class Client:
         """Begin with a new pool; leave connections of the old one as they are."""
         self.pool = blocking_pool(self.host)
         self.redis = redis.Redis(connection_pool=self.pool)
-        for command in ("XRANGE", "XREADGROUP"):
+        for command in ("XRANGE", "XREVRANGE", "XREADGROUP"):
             self.redis.set_response_callback(command, wire.as_it_is)
         self._quick: redis.Redis | None = None
 

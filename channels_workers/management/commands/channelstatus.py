@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -16,13 +15,9 @@ from django.core.management.base import BaseCommand, CommandError
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.aside import printable
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.status import ChannelStatus, Status
-from channels_workers.layers.types import (
-    DelayedMessage,
-    ProcessInfo,
-    Running,
-)
+from channels_workers.layers.types import DelayedMessage
 from channels_workers.management.layers import shared_layer
+from channels_workers.management.report import as_json, lines, time_text
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 from channels_workers.relay.status import StoredSends, stored_sends
 
@@ -78,93 +73,27 @@ class Command(BaseCommand):
 
 def _told(layer: WorkerLayer, options: dict[str, Any]) -> Iterable[str]:
     """Return the lines that answer: the status, or the delayed messages."""
-    as_json = options["json"]
     if options["delayed"]:
         found = layer.admin.delayed(LISTED)
-        if as_json:
+        if options["json"]:
             keys = ("id", "channel", "due")
             return [json.dumps([dict(zip(keys, each[:3], strict=True)) for each in found])]
         return [*map(_delayed_line, found), f"{len(found)} delayed messages"]
     status = layer.admin.status()
     stored = stored_sends(options["layer"])
-    if as_json:
-        return [json.dumps({**_as_json(status), "stored_sends": [asdict(each) for each in stored]})]
-    return [*_lines(status), *map(_stored_line, stored)]
+    if options["json"]:
+        return [json.dumps({**as_json(status), "stored_sends": [asdict(each) for each in stored]})]
+    return [*lines(status), *map(_stored_line, stored)]
 
 
 def _delayed_line(message: DelayedMessage) -> str:
-    parts = (printable(message.id), printable(message.channel), f"due {_time(message.due)}")
+    parts = (printable(message.id), printable(message.channel), f"due {time_text(message.due)}")
     return "  ".join((*parts, f"{len(message.payload)} bytes"))
-
-
-def _as_json(status: Status) -> dict[str, Any]:
-    values = asdict(status)
-    for process in (*values["servers"], *values["workers"]):
-        about = ProcessInfo(*process["about"])
-        running = [Running(*each)._asdict() for each in about.running]
-        process["about"] = {**about._asdict(), "running": running}
-    return values
-
-
-def _lines(status: Status) -> Iterator[str]:
-    if status.recovering:
-        yield "Redis has lost its data; all register again."
-    yield from _processes(status)
-    yield f"{len(status.channels)} channels"
-    for channel in status.channels:
-        yield _channel_line(channel)
-    if status.next_due is not None:
-        yield f"{status.delayed} delayed messages, the next due {_time(status.next_due)}"
-    yield f"{status.dead_letters} dead letters"
-    if status.set_aside:
-        yield f"{status.set_aside} set aside as unreadable: see `manage.py deadletters aside`"
-    if status.unreadable:
-        yield f"{status.unreadable} keys or fields cannot be read, and are not counted here"
-
-
-def _processes(status: Status) -> Iterator[str]:
-    yield f"{len(status.servers)} interface servers"
-    for server in status.servers:
-        counts = f"{server.connections} connections, {server.groups} groups, inbox {server.inbox}"
-        yield f"  {server.id}  {_place(server.about)}  {counts}"
-    yield f"{len(status.workers)} workers"
-    for worker in status.workers:
-        threads = f"{worker.busy} of {worker.about.threads} threads busy"
-        yield f"  {worker.id}  {_place(worker.about)}  {threads}"
-        yield from map(_running_line, worker.about.running)
-    releases = {each.about.release or "unknown" for each in status.servers}
-    releases |= {each.about.release or "unknown" for each in status.workers}
-    if len(releases) > 1:
-        yield f"These processes have several releases: {', '.join(sorted(releases))}"
-
-
-def _channel_line(channel: ChannelStatus) -> str:
-    age = "" if channel.oldest is None else f", the oldest for {channel.oldest:.1f} s"
-    unheard = "" if channel.workers else ", no live worker listens"
-    counts = f"{channel.waiting} waiting, {channel.in_flight} in flight"
-    return f"  {channel.name}  {counts}{age}{unheard}"
 
 
 def _stored_line(stored: StoredSends) -> str:
     if stored.waiting is None:
         return f"The stored sends in {stored.database!r} cannot be counted: {stored.error}"
     age = "" if stored.oldest is None else f", the oldest for {stored.oldest:.1f} s"
-    return f"{stored.waiting} stored sends wait in {stored.database!r}{age}"
-
-
-def _running_line(run: Running) -> str:
-    seconds = max(0.0, time.time() - run.since)
-    place = f"{run.channel} {run.message_id}"
-    return f"    thread {run.thread}: {run.consumer} for {seconds:.0f} s on {place}"
-
-
-def _place(about: ProcessInfo) -> str:
-    return f"{about.host}:{about.pid} since {_time(about.since)}"
-
-
-def _time(seconds: float) -> str:
-    """Return a Unix time for people."""
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (ValueError, OverflowError, OSError):  # not a valid time
-        return f"{seconds:g}"
+    more = "more than " if stored.is_more else ""
+    return f"{more}{stored.waiting} stored sends wait in {stored.database!r}{age}"

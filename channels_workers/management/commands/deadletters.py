@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import pprint
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from channels_workers.exceptions import LayerUnavailable, MessageError
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.aside import printable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
     DeadLetter,
 )
 from channels_workers.management.layers import shared_layer
+from channels_workers.management.report import letter_text
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 
 
@@ -80,10 +80,7 @@ class Command(BaseCommand):
 
     def _show(self, layer: WorkerLayer, letter: DeadLetter) -> None:
         self._list([letter])
-        try:
-            self.stdout.write(pprint.pformat(layer.content(letter.message)))
-        except MessageError as error:
-            self.stdout.write(f"{error} Its bytes: {letter.message.payload[:1000]!r}")
+        self.stdout.write(letter_text(layer, letter))
 
     def _retry(self, layer: WorkerLayer, letter: DeadLetter) -> None:
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
 
@@ -128,6 +129,7 @@ def make_site(module: str, package: str, root: Path, name: str | None, place: st
         folders=tuple(sorted({package, *local_folders(root)})),
         title=name,
         variables=f"{package}/{PRODUCTION}.py",
+        has_admin=apps.is_installed("django.contrib.admin"),
     )
 
 

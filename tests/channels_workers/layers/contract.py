@@ -1351,6 +1351,35 @@ class LayerContract:
         assert not process.layer.admin.drop(first.id)
         assert process.layer.admin.dead_letters() == []
 
+    async def test_dead_letters_are_read_by_pages_and_by_id(self, process: Process) -> None:
+        for number in range(5):
+            await process.layer.send("work", {"n": number})
+            process.layer.dead_letter(await process.pull(), "no reason")
+        admin = process.layer.admin
+        every = admin.dead_letters()
+        assert [process.layer.content(each.message)["n"] for each in every] == [0, 1, 2, 3, 4]
+        assert admin.dead_letters(newest=2) == every[3:]
+        assert admin.dead_letters(newest=2, before=every[3].id) == every[1:3]
+        assert admin.dead_letters(newest=9, before=every[1].id) == every[:1]
+        assert admin.dead_letters(newest=2, before=every[0].id) == []
+        assert admin.drop(every[3].id)
+        assert admin.dead_letters(newest=2, before=every[3].id) == every[1:3]
+        assert admin.dead_letter(every[1].id) == every[1]
+        assert admin.dead_letter(every[3].id) is None
+
+    @pytest.mark.parametrize("letter", ["", "nonsense", "-", "+", "(1-1", "1-1-1", "9" * 30, "²"])
+    async def test_what_is_no_id_of_a_dead_letter(self, process: Process, letter: str) -> None:
+        await process.layer.send("work", {})
+        process.layer.dead_letter(await process.pull(), "no reason")
+        admin = process.layer.admin
+        assert admin.dead_letter(letter) is None
+        assert not admin.retry(letter)
+        assert not admin.drop(letter)
+        assert len(admin.dead_letters()) == 1
+        if not letter.isascii() or not letter.isdigit():
+            with pytest.raises(ValueError, match="is no id of a dead letter"):
+                admin.dead_letters(before=letter)
+
     async def test_a_dead_letter_of_a_connection_is_not_sent_again(self, process: Process) -> None:
         await process.connect()
         process.layer.dead_letter(await process.pull(), "no reason")
@@ -1464,6 +1493,17 @@ class LayerContract:
         process.layer.apply([process.later("work", 0, n=n) for n in range(3)])
         sent = [(await asyncio.to_thread(process.layer.admin.send_due, 2)) for _ in range(2)]
         assert sent == [Due(2, 0.0), Due(1, None)]
+
+    async def test_a_delayed_message_takes_the_place_of_one_with_its_id(
+        self, process: Process
+    ) -> None:
+        first = process.layer.make_send_later("work", {"n": 1}, 0)
+        second = process.layer.make_send_later("work", {"n": 2}, 0)._replace(id=first.id)
+        process.layer.apply([first])
+        process.layer.apply([second])
+        assert process.delayed() == [(first.id, "work")]
+        assert process.layer.admin.send_due().sent == 1
+        assert process.layer.content(await process.pull()) == {"n": 2}
 
     async def test_nothing_is_delayed_at_first(self, process: Process) -> None:
         assert process.layer.admin.send_due() == Due(0, None)
