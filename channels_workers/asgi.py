@@ -9,6 +9,7 @@ import django
 from django.core.asgi import get_asgi_application
 from django.core.exceptions import ImproperlyConfigured
 
+from channels_workers import exporter
 from channels_workers.conf import http_by_interface
 from channels_workers.interface.application import Interface
 from channels_workers.interface.script_name import at_script_name
@@ -32,6 +33,7 @@ def get_application(
     runs.
     """
     django.setup(set_prefix=False)
+    exporter.record()
     if http is None:
         http = get_asgi_application() if http_by_interface() else _nobody
     interface = Interface(http, partial(get_channel_layer, alias))

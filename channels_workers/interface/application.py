@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Callable
 
+from channels_workers import exporter
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import gc_tuning
@@ -158,6 +159,7 @@ class Interface:
         layer = self.get_layer()
         layer.start_server()
         self._is_ready = True
+        exporter.serve()
         gc_tuning.tune_gc()
         self._announcing = asyncio.create_task(self._announce(layer))
 

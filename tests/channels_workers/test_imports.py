@@ -27,11 +27,14 @@ ROWS = [
     ["worker.batch"],
     ["worker.in_flight"],
     ["worker.retry_queue"],
+    ["worker.runs"],
     ["worker.commit", "worker.delays", "worker.dispatch", "worker.reaper"],
     ["worker.retries"],
     ["worker.event_loop", "worker.identity", "worker.isolation", "worker.log_fields"],
     ["binding", "logs.filters"],
     ["generic", "interface", "security"],
+    ["exporter"],
+    ["metrics"],
     ["auth", "once"],
     ["sessions"],
     ["decorators", "routing", "session_stores"],
@@ -52,6 +55,9 @@ ROWS = [
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
     ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "processes", "signals"],
+    ["recorder"],
+    ["metrics.instruments"],
+    ["metrics.labels", "metrics.worker"],
     ["django_parts", "interface.types", "logs", "migrations", "models", "tables"],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
@@ -71,6 +77,8 @@ INSIDE_FUNCTIONS |= {
     ("tasks.backend", "tasks.rows"),
     ("tasks.backend", "tasks.transactions"),
 }
+#: They need an extra.
+INSIDE_FUNCTIONS |= {("exporter", "metrics.instruments"), ("exporter", "metrics.server")}
 
 
 class Import(NamedTuple):

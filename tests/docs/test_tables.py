@@ -153,7 +153,7 @@ def test_options_exist(command: str, heading: int) -> None:
         assert option in parser.format_help()
     if command == "runworker":
         own = {"--threads", "--only-channels", "--exclude-channels", "--layer"}
-        own |= {"--processes", "--reload"}
+        own |= {"--processes", "--reload", "--metrics-port"}
         assert own <= set(options)
 
 

@@ -1,0 +1,53 @@
+"""Turns metrics on, and serves them, if ``CHANNEL_WORKERS["METRICS_PORT"]`` is set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from channels_workers import recorder
+from channels_workers.conf import configuration, metrics_ports
+
+if TYPE_CHECKING:
+    from channels_workers.metrics.server import Server
+
+_server: Server | None = None
+
+
+def record(ports: str = "") -> None:
+    """Let the engine record in this process, if *ports* or the setting say so.
+
+    Call it before threads and sockets start. Raises
+    :class:`~django.core.exceptions.ImproperlyConfigured` without the extra ``metrics``.
+    """
+    if ports or configuration().METRICS_PORT:
+        begin()
+
+
+def begin() -> None:
+    """Let the engine record in this process; errors as :func:`record`."""
+    # It needs an extra.
+    from channels_workers.metrics.instruments import Instruments  # noqa: PLC0415
+
+    if not recorder.is_on():
+        recorder.use(Instruments())
+
+
+def serve(ports: str = "", processes: int = 1) -> None:
+    """Serve what this process records on the first free port, once.
+
+    The *ports* have the form of ``METRICS_PORT``, whose place they take. One port stands for those
+    from it on that so many *processes* need, the next ones too that replace them.
+    """
+    global _server
+    limits = configuration()
+    ports = ports or str(limits.METRICS_PORT)
+    found = recorder.instruments() if recorder.is_on() else None
+    if not ports or found is None or _server is not None:
+        return
+    # It needs an extra.
+    from channels_workers.metrics.server import start_server  # noqa: PLC0415
+
+    tried = metrics_ports(ports)
+    if len(tried) == 1 and processes > 1:
+        tried = range(tried[0], tried[0] + 2 * processes)
+    _server = start_server(limits.METRICS_HOST, tried, found.registry)

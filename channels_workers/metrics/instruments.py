@@ -1,0 +1,40 @@
+"""All instruments of one process, and their registry."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, TypeVar
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from channels_workers.metrics.worker import WorkerInstruments
+
+Part = TypeVar("Part")
+
+
+class Instruments:
+    """The instruments of a process. Each part of them exists from its first use on.
+
+    So an interface server shows no metrics of workers.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._parts: dict[type, Any] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def worker(self) -> WorkerInstruments:
+        """What worker processes record."""
+        return self._part(WorkerInstruments)
+
+    def _part(self, kind: type[Part]) -> Part:
+        """Return the instruments of *kind*, a class that takes the registry."""
+        with self._lock:
+            if kind not in self._parts:
+                self._parts[kind] = kind(self.registry)  # type: ignore[call-arg]
+            found: Part = self._parts[kind]
+            return found
