@@ -34,6 +34,7 @@ from channels_workers.concurrency import forks
 from channels_workers.concurrency.futures import call_in, settle
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.channel_layer import ChannelLayer
+from channels_workers.layers.clock import LayerClock
 from channels_workers.layers.relays import LayerRelays
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
@@ -79,6 +80,9 @@ class WorkerLayer(ChannelLayer):
 
     #: Whether all data of the layer are in this process.
     local_only: ClassVar[bool] = False
+
+    #: How old entries of an inbox and deliveries are; only metrics ask it.
+    clock: LayerClock
 
     #: The admin side.
     admin: LayerAdmin

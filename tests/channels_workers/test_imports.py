@@ -51,7 +51,7 @@ ROWS = [
     ["layers", "layers.base"],
     ["layers.channel_layer", "layers.admin", "layers.relays"],
     ["layers.server", "layers.status"],
-    ["layers.aside", "layers.mailboxes"],
+    ["layers.aside", "layers.clock", "layers.mailboxes"],
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
     ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "processes", "signals"],

@@ -12,6 +12,7 @@ from django.core import mail
 
 from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.clock import OwnClock
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.admin import MemoryAdmin
 from channels_workers.layers.memory.plan import Plan, dead_letter
@@ -65,6 +66,7 @@ class InMemoryChannelLayer(WorkerLayer):
     def __init__(self, store: Store | None = None, **config: Any) -> None:
         super().__init__(**config)
         self.store = store or Store()
+        self.clock = OwnClock()
         self.admin = MemoryAdmin(self.store, self.refusals)
         self.relays = MemoryRelays(self.store, self.get_capacity)
         self._loop: asyncio.AbstractEventLoop | None = None

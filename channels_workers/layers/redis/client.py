@@ -124,6 +124,12 @@ class Client:
         """Set those of the keys *names* aside that have another type than *kind*."""
         self.call(Request("mend_keys", [part for name in names for part in (name, kind)]))
 
+    def time(self) -> float:
+        """Return the time of Redis (Unix s), at the microsecond."""
+        with self.explained():
+            seconds, microseconds = self.redis.time()
+        return float(seconds + microseconds / 1e6)
+
     def load_scripts(self, *names: str) -> None:
         """Load the scripts *names* into Redis."""
         pipeline = make_blocking_pipeline(self.pool)

@@ -492,6 +492,32 @@ class LayerContract:
         await recorder.until(lambda: recorder.releases == [0, 1])
         await process.pull_nothing()
 
+    async def test_the_clock_tells_how_old_messages_and_entries_are(
+        self, process: Process, other: Process
+    ) -> None:
+        clock = other.layer.clock
+        await asyncio.to_thread(clock.read)
+        began = time.monotonic()
+        recorder = await process.connect()
+        published = time.monotonic()
+        delivery = await other.pull()
+        assert await other.commit(delivery) is Committed.DONE
+        await recorder.until(lambda: recorder.releases == [0])
+        now = time.monotonic()
+        age, error = clock.age(delivery.token, now), clock.error()
+        assert age is not None
+        assert error is not None
+        assert now - published - error <= age <= now - began + error
+        position = process.layer.start_server().position
+        entry_age = clock.age(position, now)
+        assert entry_age is not None
+        assert 0 <= entry_age <= age
+
+    async def test_the_clock_does_not_know_ids_without_a_time(self, process: Process) -> None:
+        await asyncio.to_thread(process.layer.clock.read)
+        assert process.layer.clock.age("") is None
+        assert process.layer.clock.age("restored") is None
+
     async def test_publishing_again_has_no_effect(self, process: Process) -> None:
         recorder = await process.connect()
         assert await process.publish(recorder, 0) is Published.REPEATED
