@@ -33,7 +33,7 @@ def get_application(
     runs.
     """
     django.setup(set_prefix=False)
-    exporter.record()
+    exporter.record(alias=alias)
     if http is None:
         http = get_asgi_application() if http_by_interface() else _nobody
     interface = Interface(http, partial(get_channel_layer, alias))

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from channels_workers import recorder
 from channels_workers.conf import configuration, metrics_ports
+from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
+from channels_workers.layers.types import ProcessInfo
+from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 
 if TYPE_CHECKING:
     from channels_workers.metrics.server import Server
@@ -13,23 +16,32 @@ if TYPE_CHECKING:
 _server: Server | None = None
 
 
-def record(ports: str = "") -> None:
+def record(ports: str = "", alias: str = DEFAULT_CHANNEL_LAYER) -> None:
     """Let the engine record in this process, if *ports* or the setting say so.
 
-    Call it before threads and sockets start. Raises
+    *alias* names the layer of this process. Call it before threads and sockets start. Raises
     :class:`~django.core.exceptions.ImproperlyConfigured` without the extra ``metrics``.
     """
     if ports or configuration().METRICS_PORT:
-        begin()
+        # It needs an extra.
+        from channels_workers.metrics.beginning import begin  # noqa: PLC0415
+
+        begin(alias)
 
 
-def begin() -> None:
-    """Let the engine record in this process; errors as :func:`record`."""
-    # It needs an extra.
-    from channels_workers.metrics.instruments import Instruments  # noqa: PLC0415
+def joined(role: str, layer: WorkerLayer) -> None:
+    """Note that this process begins its *role*, ``worker`` or ``server``, in *layer*."""
+    found = recorder.current()
+    if found is not None:
+        release = ProcessInfo.this(role).release
+        found.layer.is_process(role, release, FORMAT_VERSION)
+        found.layer.reads_clock(layer.clock.error)
+        layer.clock.keep()
+        if role == "worker":
+            # It needs an extra.
+            from channels_workers.metrics.stored import StoredSends  # noqa: PLC0415
 
-    if not recorder.is_on():
-        recorder.use(Instruments())
+            found.add(StoredSends())
 
 
 def serve(ports: str = "", processes: int = 1) -> None:
@@ -41,7 +53,7 @@ def serve(ports: str = "", processes: int = 1) -> None:
     global _server
     limits = configuration()
     ports = ports or str(limits.METRICS_PORT)
-    found = recorder.instruments() if recorder.is_on() else None
+    found = recorder.current()
     if not ports or found is None or _server is not None:
         return
     # It needs an extra.

@@ -31,9 +31,9 @@ def instruments() -> Instruments | None:
     return _instruments
 
 
-def is_on() -> bool:
-    """Say whether this process has instruments."""
-    return _instruments is not None
+def current() -> Instruments | None:
+    """Return the same, for an event of this moment."""
+    return _instruments
 
 
 def use(given: Instruments | None) -> None:

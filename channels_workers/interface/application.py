@@ -159,6 +159,7 @@ class Interface:
         layer = self.get_layer()
         layer.start_server()
         self._is_ready = True
+        exporter.joined("server", layer)
         exporter.serve()
         gc_tuning.tune_gc()
         self._announcing = asyncio.create_task(self._announce(layer))

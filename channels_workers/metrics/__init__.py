@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.core.exceptions import ImproperlyConfigured
 
-if find_spec("prometheus_client") is None:
+try:
+    import prometheus_client  # noqa: F401  (only to know that it is there)
+except ImportError as error:
     raise ImproperlyConfigured(
-        "Metrics need the package prometheus-client. Install it: "
+        "Metrics need the package prometheus-client, version 0.21 or later. Install it: "
         "pip install 'channels-workers[metrics]'. Or remove METRICS_PORT from CHANNEL_WORKERS."
-    )
+    ) from error

@@ -6,7 +6,9 @@ import threading
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.registry import Collector
 
+from channels_workers.metrics.layer import LayerInstruments
 from channels_workers.metrics.worker import WorkerInstruments
 
 Part = TypeVar("Part")
@@ -23,13 +25,28 @@ class Instruments:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+        #: The other registries that show the metrics.
+        self.shown_in: list[CollectorRegistry] = []
         self._parts: dict[type, Any] = {}
         self._lock = threading.Lock()
+
+    def add(self, collector: Collector) -> None:
+        """Show what *collector* collects, unless there is one of its kind."""
+        kind = type(collector)
+        with self._lock:
+            if kind not in self._parts:
+                self._parts[kind] = collector
+                self.registry.register(collector)
 
     @property
     def worker(self) -> WorkerInstruments:
         """What worker processes record."""
         return self._part(WorkerInstruments)
+
+    @property
+    def layer(self) -> LayerInstruments:
+        """What all processes record about their channel layer."""
+        return self._part(LayerInstruments)
 
     def _part(self, kind: type[Part]) -> Part:
         """Return the instruments of *kind*, a class that takes the registry."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from typing import TypeVar
+
+from prometheus_client import Counter, Gauge, Histogram
 
 from channels_workers.logs import fields
 
@@ -18,6 +21,24 @@ SECONDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
+
+Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
+
+
+class Children(dict[tuple[str, ...], Instrument]):
+    """The children of *metric* by the values of its labels; ``children["a", "b"]`` makes one.
+
+    The library would look a child up under a lock. Give it bounded values only.
+    """
+
+    def __init__(self, metric: Instrument) -> None:
+        super().__init__()
+        self._metric: Instrument = metric
+
+    def __missing__(self, values: tuple[str, ...]) -> Instrument:
+        child: Instrument = self._metric.labels(*values)
+        self[values] = child
+        return child
 
 
 class Values:

@@ -57,7 +57,8 @@ ROWS = [
     ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "processes", "signals"],
     ["recorder"],
     ["metrics.instruments"],
-    ["metrics.labels", "metrics.worker"],
+    ["metrics.layer", "metrics.worker"],
+    ["metrics.computed", "metrics.labels"],
     ["django_parts", "interface.types", "logs", "migrations", "models", "tables"],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
@@ -78,7 +79,7 @@ INSIDE_FUNCTIONS |= {
     ("tasks.backend", "tasks.transactions"),
 }
 #: They need an extra.
-INSIDE_FUNCTIONS |= {("exporter", "metrics.instruments"), ("exporter", "metrics.server")}
+INSIDE_FUNCTIONS |= {("exporter", f"metrics.{name}") for name in ("beginning", "server", "stored")}
 
 
 class Import(NamedTuple):

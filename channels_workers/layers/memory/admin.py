@@ -76,6 +76,12 @@ class MemoryAdmin(LayerAdmin):
             store.awaiting_cleanup.add(process)
             return True
 
+    def kind_of(self, process: str) -> str:
+        """Return the kind of *process*."""
+        with self.store.changed:
+            found = self.store.process_info.get(process)
+        return found.kind if found else ""
+
     def awaiting_cleanup(self) -> set[str]:
         """Return the dead processes whose cleanup has not finished."""
         with self.store.changed:

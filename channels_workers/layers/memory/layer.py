@@ -6,10 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core import mail
 
+from channels_workers import recorder
 from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.clock import OwnClock
@@ -39,6 +40,9 @@ from channels_workers.layers.types import (
     new_id,
 )
 from channels_workers.logs import fields
+
+if TYPE_CHECKING:
+    from channels_workers.metrics.layer import LayerInstruments
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +75,7 @@ class InMemoryChannelLayer(WorkerLayer):
         self.relays = MemoryRelays(self.store, self.get_capacity)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_unheard_logged = False
+        self._instruments: LayerInstruments | None = None
         self._is_cut_off = False  # in a forked child: the receivers are in its parent
 
     def begin_in_child(self) -> None:
@@ -196,6 +201,8 @@ class InMemoryChannelLayer(WorkerLayer):
                 self.store.process_info[process] = about
 
     def _register(self, process: str, about: ProcessInfo) -> None:
+        found = recorder.instruments()
+        self._instruments = found.layer if found else None
         with self.store.changed:
             self._is_cut_off = False
             self.store.counters[process] = 1
@@ -243,6 +250,7 @@ class InMemoryChannelLayer(WorkerLayer):
         """Finish a delivery in one step; see ``commit.lua``."""
         delivery, operations, session, ends = finished
         store, reply = self.store, delivery.reply_channel
+        began = time.monotonic() if self._instruments is not None else 0.0
         with store.changed:
             if not store.is_owner(delivery):
                 return Committed.STALE
@@ -258,7 +266,9 @@ class InMemoryChannelLayer(WorkerLayer):
             if reply and record is not None:
                 plan.finish_order(reply, record, ends=ends)
             plan.write()
-            return Committed.DONE
+        if self._instruments is not None:
+            self._instruments.committed(1, time.monotonic() - began)
+        return Committed.DONE
 
     def change_groups(self, delivery: Delivery, changes: Sequence[Join | Leave]) -> Committed:
         """Join and leave groups now; see ``change_groups.lua``."""

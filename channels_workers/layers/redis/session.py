@@ -239,6 +239,7 @@ class ServerSession:
         self.server.restored()
         self.server.forget_requests(unrestored)
         self.registration.begin_again(epoch)
+        self.layer.client.note_epoch(epoch)
         logger.warning("This server is registered again", extra=self._fields("data_restored"))
 
     def _fields(self, event: str) -> dict[str, str | int]:

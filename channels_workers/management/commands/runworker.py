@@ -157,7 +157,7 @@ class Command(BaseCommand):
         self.parent = Parent.find()
         self.metrics_ports = options["metrics_port"]
         try:
-            exporter.record(self.metrics_ports)
+            exporter.record(self.metrics_ports, options["layer"])
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
         layer = find_layer(options["layer"])
