@@ -11,3 +11,7 @@ except ImportError as error:
         "Metrics need the package prometheus-client, version 0.21 or later. Install it: "
         "pip install 'channels-workers[metrics]'. Or remove METRICS_PORT from CHANNEL_WORKERS."
     ) from error
+
+from channels_workers.metrics.beginning import register
+
+__all__ = ["register"]

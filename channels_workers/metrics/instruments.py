@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.registry import Collector
 
 from channels_workers.metrics.layer import LayerInstruments
+from channels_workers.metrics.tasks import RelayInstruments, TaskInstruments
 from channels_workers.metrics.worker import WorkerInstruments
 
 Part = TypeVar("Part")
@@ -47,6 +48,16 @@ class Instruments:
     def layer(self) -> LayerInstruments:
         """What all processes record about their channel layer."""
         return self._part(LayerInstruments)
+
+    @property
+    def tasks(self) -> TaskInstruments:
+        """What worker processes record about tasks."""
+        return self._part(TaskInstruments)
+
+    @property
+    def relay(self) -> RelayInstruments:
+        """What worker processes record about stored sends."""
+        return self._part(RelayInstruments)
 
     def _part(self, kind: type[Part]) -> Part:
         """Return the instruments of *kind*, a class that takes the registry."""

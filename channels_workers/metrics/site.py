@@ -28,7 +28,7 @@ SINGLE = {
     "threads": "Threads of all workers.",
     "busy_share": "The share of these threads that hold messages, from 0 to 1.",
     "delayed_messages": "Delayed messages.",
-    "dead_letters": "Dead letters that are kept.",
+    "dead_letters_kept": "Dead letters that are kept.",
     "layer_recovering": "Whether processes register again after a loss of data, 1 or 0.",
 }
 
@@ -107,7 +107,7 @@ def _single(status: Status | None) -> dict[str, float]:
         "threads": load["threads"],
         "busy_share": load["busy"],
         "delayed_messages": status.delayed,
-        "dead_letters": status.dead_letters,
+        "dead_letters_kept": status.dead_letters,
         "layer_recovering": status.recovering,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -95,9 +95,16 @@ class WorkerInstruments:
         )
 
     def watch(
-        self, threads: Callable[[], int], busy: Callable[[], int], slow: Callable[[], int]
+        self,
+        channels: Iterable[str],
+        threads: Callable[[], int],
+        busy: Callable[[], int],
+        slow: Callable[[], int],
     ) -> None:
-        """Show these counts of a group of threads from now on."""
+        """Show these counts of a group of threads from now on, and count its *channels* from 0."""
+        for channel in map(self._channels.bounded, channels):
+            for counter in (self._handed_over, self._dead_letters):
+                counter[(channel,)].inc(0)
         self._threads.reads.append(threads)
         self._busy.reads.append(busy)
         self._slow.reads.append(slow)

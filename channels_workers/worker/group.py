@@ -99,7 +99,7 @@ class WorkerGroup:
         self._delays = Delays(layer)
         self._relays = Relays()
         if (found := recorder.instruments()) is not None:
-            found.worker.watch(lambda: n_threads, in_flight.busy, self.watch.slow)
+            found.worker.watch(self.channels, lambda: n_threads, in_flight.busy, self.watch.slow)
 
     def _job(self, n_threads: int, callback: Callback | None) -> Job:
         # One thread alone runs the messages of a channel in order. Messages of a connection need no

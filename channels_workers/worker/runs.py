@@ -87,7 +87,8 @@ def outcome_of(delivery: Delivery, outcome: Outcome | None) -> str:
     if isinstance(outcome.error, ConsumerTimedOut):
         return TIMED_OUT
     is_refused = isinstance(outcome.error, DenyConnection) and delivery.channel == CONNECT
-    return DONE if outcome.error is None or is_refused else FAILED
+    has_run = outcome.consumer is not None
+    return DONE if has_run and (outcome.error is None or is_refused) else FAILED
 
 
 def _put_off(delivery: Delivery, error: BaseException | None) -> str:

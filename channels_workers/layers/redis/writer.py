@@ -127,7 +127,7 @@ class Writer:
         requests = self._in_flight  # until all have results: what callbacks add must wait
         pipeline = self._pipeline
         if pipeline is not None and pipeline.meter.instruments is not None:
-            pipeline.meter.answered(requests, replies)
+            pipeline.meter.answered_by(requests, replies)
         try:
             error = self._answer_all(requests, replies)
         finally:
