@@ -253,6 +253,23 @@ class WorkerLayer(ChannelLayer):
         """
         return 0.0
 
+    def inbox_lag(self) -> float | None:
+        """Return how old the entry is that this process has reached in its inbox (s).
+
+        0 when it has read all, or waits for more. None while the clock is not known.
+        """
+        return 0.0
+
+    def inbox_entry(self) -> str:
+        """Return the id of the entry that this process carries out, or carried out last."""
+        server = self._server
+        return "" if server is None else server.entry
+
+    def inbox_operations(self) -> dict[str, int]:
+        """Return how many operations of each kind came to the server of this process."""
+        server = self._server
+        return {} if server is None else server.operations()
+
     @abstractmethod
     async def workers(self) -> dict[str, int]:
         """Return the heartbeat counters, by process id, of the workers that take sockets.

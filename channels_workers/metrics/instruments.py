@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.registry import Collector
 
+from channels_workers.metrics.interface import InterfaceInstruments
 from channels_workers.metrics.layer import LayerInstruments
 from channels_workers.metrics.tasks import RelayInstruments, TaskInstruments
 from channels_workers.metrics.worker import WorkerInstruments
@@ -48,6 +49,11 @@ class Instruments:
     def layer(self) -> LayerInstruments:
         """What all processes record about their channel layer."""
         return self._part(LayerInstruments)
+
+    @property
+    def interface(self) -> InterfaceInstruments:
+        """What interface servers record."""
+        return self._part(InterfaceInstruments)
 
     @property
     def tasks(self) -> TaskInstruments:

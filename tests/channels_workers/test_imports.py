@@ -57,7 +57,7 @@ ROWS = [
     ["backoff", "concurrency", "conf", "exceptions", "flow", "log_limits", "processes", "signals"],
     ["recorder"],
     ["metrics.instruments"],
-    ["metrics.layer", "metrics.tasks", "metrics.worker"],
+    ["metrics.interface", "metrics.layer", "metrics.tasks", "metrics.worker"],
     ["metrics.computed", "metrics.labels"],
     ["django_parts", "interface.types", "logs", "migrations", "models", "tables"],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution

@@ -179,6 +179,14 @@ class InMemoryChannelLayer(WorkerLayer):
         """End a connection."""
         return self.store.close(reply_channel, code)
 
+    def inbox_lag(self) -> float | None:
+        """Return how old the oldest entry of the inbox is (s); 0 if there is none."""
+        server = self._server
+        entries = self.store.inboxes.get(server.id) if server is not None else None
+        for entry in entries or ():
+            return self.clock.age(entry.id)
+        return 0.0
+
     async def retire_server(self) -> None:
         """Leave all groups and delete the registration."""
         if self._server is not None:

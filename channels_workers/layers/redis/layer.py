@@ -195,6 +195,11 @@ class RedisChannelLayer(WorkerLayer):
         session = self._running_session()
         return session.inbox_waits() if session else 0.0
 
+    def inbox_lag(self) -> float | None:
+        """Return how old the entry is that this process has reached in its inbox (s)."""
+        session = self._running_session()
+        return session.inbox_lag(self.clock.age) if session else 0.0
+
     async def retire_server(self) -> None:
         """Leave all groups, delete inbox and registration, end the session."""
         if self._server is not None and self._server_session is not None:
