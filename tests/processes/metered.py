@@ -1,8 +1,11 @@
 """Settings, with LIMITS (JSON) and metrics, and the consumers of a socket.
 
 A handshake to `/deny` is refused, one to `/never` is not answered, all others are accepted. What
-frames do: `close 3001` closes with that code, `twice x` sends `x` two times, others come back.
+frames do: `close 3001` closes with that code, `twice x` sends `x` two times, `work` takes
+some time. All others come back at once.
 """
+
+from threading import Event
 
 from channels_workers import route
 from channels_workers.exceptions import DenyConnection
@@ -11,6 +14,9 @@ from chat_project.settings import MIDDLEWARE as OF_THE_CHAT
 from tests.processes.limits import *  # noqa: F403
 
 MIDDLEWARE = OF_THE_CHAT  # or checks would stop a worker
+#: How long `work` takes (s).
+WORK = 0.02
+
 CHANNEL_ROUTING = "tests.processes.metered.channel_routing"
 
 
@@ -30,6 +36,8 @@ def receive(message: Message) -> None:
         message.reply_channel.send({"text": rest})
         message.reply_channel.send({"text": rest})
     elif text is not None:
+        if word == "work":
+            Event().wait(WORK)
         message.reply_channel.send({"text": text})
     else:
         message.reply_channel.send({"bytes": data})

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers import clock
 from channels_workers.layers.clock import DRIFT, HALF_TICK, LayerClock, OwnClock, Reading, Skew
+from labs.harness.waiting import wait_for
 
 TIMEOUT = 60
 
@@ -92,8 +93,27 @@ def test_the_own_clock_is_exact() -> None:
     assert OwnClock().age("5000000000-1", 6.5) == 1.5
 
 
+def test_a_slow_first_answer_does_not_spoil_the_clock() -> None:
+    answered = threading.Event()
+    slow = iter([0.2])
+    times: list[float] = []
+
+    def ask() -> float:
+        threading.Event().wait(next(slow, 0.0))  # a new connection
+        times.append(time.time())
+        if len(times) >= clock.QUESTIONS:
+            answered.set()
+        return times[-1]
+
+    kept = LayerClock(ask)
+    kept.keep()
+    assert answered.wait(TIMEOUT)
+    wait_for(lambda: (kept.error() or 1.0) < 0.1, "an error below that of the first answer")
+
+
 def test_a_thread_keeps_the_clock_and_survives_outages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "INTERVAL", 0.01)
+    monkeypatch.setattr(clock, "QUESTIONS", 1)
     answers = iter([LayerUnavailable("away"), UNIX, RuntimeError("strange"), UNIX + 3600])
     ended = threading.Event()
 
