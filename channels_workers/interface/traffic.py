@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import product
 from typing import Protocol
 
 from channels_workers.interface import close_codes
@@ -35,6 +36,7 @@ COUNTED_CODES = frozenset(
     )
 )
 OTHER = "other"
+CODES = (*map(str, sorted(COUNTED_CODES)), OTHER)
 
 
 class Times(Protocol):
@@ -96,7 +98,7 @@ class Traffic:
         self.sockets = dict.fromkeys((CONNECTING, OPEN, CLOSING), 0)
         self.handshakes = dict.fromkeys(OUTCOMES, 0)
         #: Sockets that were open, by their close code and who closed them.
-        self.closed: dict[tuple[str, str], int] = {}
+        self.closed = dict.fromkeys(product(CODES, (CLIENT, SERVER)), 0)
 
     def note_handshake(self, outcome: str, began: float) -> None:
         """Count a handshake that *began* then (monotonic s), 0 if that was not noted."""
@@ -106,8 +108,7 @@ class Traffic:
 
     def note_close(self, code: int, by: str) -> None:
         """Count a socket that was open."""
-        key = str(int(code)) if code in COUNTED_CODES else OTHER, by
-        self.closed[key] = self.closed.get(key, 0) + 1
+        self.closed[str(code) if code in COUNTED_CODES else OTHER, by] += 1
 
     # Called with metrics only
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from channels_workers.metrics.labels import SECONDS
+from channels_workers.metrics.labels import SECONDS, Children
 
 PREFIX = "channels_workers_"
 
@@ -87,7 +87,9 @@ class InterfaceInstruments(Collector):
             name = f"{PREFIX}{name}"
             return Histogram(name, text, labels, buckets=SECONDS, registry=registry)
 
-        self._handshakes = histogram("handshake_seconds", "Until handshakes ended.", "outcome")
+        self._handshakes = Children(
+            histogram("handshake_seconds", "Until handshakes ended.", "outcome")
+        )
         self._waits = histogram("frame_wait_seconds", "From a frame until it is in the layer.")
         self._commits = histogram(
             "frame_to_commit_seconds", "From a frame until the server knows that it is finished."
@@ -95,14 +97,21 @@ class InterfaceInstruments(Collector):
         self._sends = histogram(
             "commit_to_frame_seconds", "From a commit until the server program has the frame."
         )
-        self._requests = histogram(
-            "http_request_seconds", "Until HTTP requests were answered, without streams.", "by"
+        self._requests = Children(
+            histogram(
+                "http_request_seconds", "Until HTTP requests were answered, without streams.", "by"
+            )
         )
         registry.register(self)
 
     def watch(self, source: Source) -> None:
         """Read *source* at each scrape while it lives."""
         self._sources.add(source)
+
+    def describe(self) -> Iterator[Metric]:
+        """Yield the same metrics without samples, so that the registry knows their names."""
+        for name, family in FAMILIES.items():
+            yield family.kind(f"{PREFIX}{name}", family.help, labels=family.labels)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of :data:`FAMILIES`."""
@@ -121,7 +130,7 @@ class InterfaceInstruments(Collector):
 
     def handshake_ended(self, outcome: str, seconds: float) -> None:
         """Note how long a handshake took."""
-        self._handshakes.labels(outcome).observe(seconds)
+        self._handshakes[(outcome,)].observe(seconds)
 
     def frame_published(self, seconds: float) -> None:
         """Note how long a frame waited before it was in the layer."""
@@ -137,4 +146,4 @@ class InterfaceInstruments(Collector):
 
     def request_answered(self, by: str, seconds: float) -> None:
         """Note how long a request took that was answered *by* the server or workers."""
-        self._requests.labels(by).observe(seconds)
+        self._requests[(by,)].observe(seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import product
 from typing import TYPE_CHECKING
 
 from channels_workers.interface.types import Scope
@@ -25,8 +26,9 @@ REASONS = (
     *("no_place", "workers_busy", "no_answer", "stopping"),
 )
 
-#: The status of a request whose client left before an answer.
+#: The classes of statuses, and that of a request whose client left before an answer.
 NO_STATUS = "none"
+STATUSES = ("1xx", "2xx", "3xx", "4xx", "5xx", NO_STATUS)
 
 
 class Exchange:
@@ -48,7 +50,7 @@ class Exchanges:
     def __init__(self, times: Times | None = None) -> None:
         self._times = times
         #: By who answers, and by the class of the status: ``2xx``.
-        self.answered: dict[tuple[str, str], int] = {}
+        self.answered = dict.fromkeys(product((INTERFACE, WORKERS), STATUSES), 0)
         self.in_progress = {INTERFACE: 0, WORKERS: 0}
         self.refused = dict.fromkeys(REASONS, 0)
 
@@ -71,8 +73,7 @@ class Exchanges:
 
     def count(self, by: str, status: int) -> None:
         """Count a request with the *status* of its answer, 0 without one."""
-        key = by, f"{status // 100}xx" if 100 <= status <= 599 else NO_STATUS
-        self.answered[key] = self.answered.get(key, 0) + 1
+        self.answered[by, f"{status // 100}xx" if 100 <= status <= 599 else NO_STATUS] += 1
 
 
 def note_status(scope: Scope, status: int) -> None:
