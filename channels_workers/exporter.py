@@ -44,11 +44,11 @@ def joined(role: str, layer: WorkerLayer) -> None:
             found.add(StoredSends())
 
 
-def serve(ports: str = "", processes: int = 1) -> None:
+def serve(ports: str = "", processes: int = 0) -> None:
     """Serve what this process records on the first free port, once.
 
     The *ports* have the form of ``METRICS_PORT``, whose place they take. One port stands for those
-    from it on that so many *processes* need, the next ones too that replace them.
+    from it on that the *processes* of one parent need, with those that will replace them.
     """
     global _server
     limits = configuration()
@@ -60,6 +60,6 @@ def serve(ports: str = "", processes: int = 1) -> None:
     from channels_workers.metrics.server import start_server  # noqa: PLC0415
 
     tried = metrics_ports(ports)
-    if len(tried) == 1 and processes > 1:
+    if len(tried) == 1 and processes:
         tried = range(tried[0], tried[0] + 2 * processes)
     _server = start_server(limits.METRICS_HOST, tried, found.registry)

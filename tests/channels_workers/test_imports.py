@@ -67,8 +67,8 @@ ROWS = [
 INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}")
     for name in (
-        *("apps", "configuration", "consumers", "deployment", "once", "relay", "routes"),
-        "routing",
+        *("apps", "configuration", "consumers", "deployment", "metrics", "once", "relay"),
+        *("routes", "routing"),
     )
 }
 #: Models are loaded after the packages of apps.

@@ -52,6 +52,7 @@ PUBLIC = {
     "logs.json": "JsonFormatter",
     "logs.text": "TextFormatter",
     "message": "Message",
+    "metrics": "register",
     "middleware": "Call",
     "once": "once",
     "places": "leave_place",

@@ -112,6 +112,7 @@ def test_system_checks() -> None:
         "configuration",
         "consumers",
         "deployment",
+        "metrics",
         "once",
         "relay",
         "routes",

@@ -18,7 +18,7 @@ from tests.project.distributions import build
 UV = Path(sys.executable).with_name("uv")
 
 #: The modules that need an extra.
-OPTIONAL = ("channels_workers.tasks", "channels_workers.logs.json")
+OPTIONAL = ("channels_workers.tasks", "channels_workers.logs.json", "channels_workers.metrics")
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -92,7 +92,9 @@ def modules() -> set[str]:
     }
 
 
-@pytest.mark.parametrize(("module", "extra"), [*zip(OPTIONAL, ("tasks", "logs"), strict=True)])
+@pytest.mark.parametrize(
+    ("module", "extra"), [*zip(OPTIONAL, ("tasks", "logs", "metrics"), strict=True)]
+)
 def test_what_needs_an_extra_says_what_to_install(
     module: str, extra: str, python: Path, tmp_path: Path
 ) -> None:
@@ -107,7 +109,7 @@ def test_what_needs_an_extra_says_what_to_install(
 def test_the_extras_bring_their_packages(wheel: Path, tmp_path: Path) -> None:
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    install(python, f"{wheel}[logs,tasks]")
+    install(python, f"{wheel}[logs,metrics,tasks]")
     run(UV, "pip", "check", "--quiet", "--python", python)
     imported = run(python, "-c", IMPORT_ALL, cwd=tmp_path)
     assert modules() <= set(imported.split())

@@ -198,7 +198,7 @@ class Command(BaseCommand):
             f"listening on channels {', '.join(group.channels)}",
             fields("worker_starts", process_id=group.process),
         )
-        exporter.serve(self.metrics_ports, parent.count if parent else 1)
+        exporter.serve(self.metrics_ports, parent.count if parent else 0)
         worker_process_ready.send(sender=group)
         group.start()
         if parent is not None:
