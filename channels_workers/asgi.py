@@ -11,6 +11,7 @@ from django.apps import apps
 from django.core.asgi import get_asgi_application
 from django.core.exceptions import ImproperlyConfigured
 
+from channels_workers import exporter
 from channels_workers.conf import http_by_interface
 from channels_workers.interface.application import Interface
 from channels_workers.interface.script_name import at_script_name
@@ -44,6 +45,7 @@ def get_application(
     django.setup(set_prefix=False)
     if not apps.is_installed("channels_workers"):
         logger.warning(NOT_INSTALLED, extra=fields("app_missing"))
+    exporter.record(alias=alias)
     if http is None:
         http = get_asgi_application() if http_by_interface() else _nobody
     interface = Interface(http, partial(get_channel_layer, alias))

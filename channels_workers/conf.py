@@ -6,7 +6,7 @@ It is read at first use, and again whenever a test changes the setting.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Literal, get_args
@@ -246,6 +246,17 @@ class Configuration:
     #: Path of the load of all workers as JSON, for autoscalers, such as ``/load``; empty: none.
     LOAD_PATH: str = ""
 
+    #: The port on which each process serves its metrics for Prometheus: a number, or a range such
+    #: as ``"9100-9109"``, of which a process takes the first free one. Empty: no metrics. Needs the
+    #: extra ``metrics``.
+    METRICS_PORT: int | str = ""
+
+    #: The address of this port. Keep it away from clients: the loopback address, or one of a
+    #: private network.
+    METRICS_HOST: str = "127.0.0.1"
+
+
+LAST_PORT = 65_535
 
 #: Numbers that may be 0.
 MAY_BE_ZERO = (
@@ -296,16 +307,12 @@ def _read(value: Any) -> Configuration:
 
 def _check(name: str, given: Any) -> None:
     default = getattr(Configuration(), name)
-    if name == "CONNECT":
-        _check_choice(name, given, get_args(Connect))
-    elif name == "HTTP":
-        _check_http(given)
+    if check := OWN_CHECKS.get(name):
+        check(given)
     elif isinstance(default, bool):
         _check_bool(name, given)
     elif isinstance(default, str):
         _check_path(name, given)
-    elif name == "RETRY_ON":
-        _check_exceptions(name, given)
     elif isinstance(default, tuple):
         _check_texts(name, given, EXAMPLES[name])
     else:
@@ -318,6 +325,10 @@ def _check_choice(name: str, given: Any, choices: Sequence[str], more: str = "")
         raise ImproperlyConfigured(
             f"CHANNEL_WORKERS[{name!r}] must be {allowed}{more}, not {given!r}."
         )
+
+
+def _check_connect(given: Any) -> None:
+    _check_choice("CONNECT", given, get_args(Connect))
 
 
 def _check_http(given: Any) -> None:
@@ -350,10 +361,10 @@ def _check_texts(name: str, given: Any, example: str) -> None:
         )
 
 
-def _check_exceptions(name: str, given: Any) -> None:
+def _check_retry_on(given: Any) -> None:
     if not isinstance(given, list | tuple) or not all(isinstance(item, str) for item in given):
         raise ImproperlyConfigured(
-            f"CHANNEL_WORKERS[{name!r}] must be a list of dotted names of exceptions, such as "
+            "CHANNEL_WORKERS['RETRY_ON'] must be a list of dotted names of exceptions, such as "
             f'["django.db.OperationalError"], not {given!r}.'
         )
     for item in given:
@@ -386,6 +397,39 @@ def _check_path(name: str, given: Any) -> None:
         )
 
 
+def _check_ports(given: Any) -> None:
+    try:
+        metrics_ports(given)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"CHANNEL_WORKERS['METRICS_PORT'] {error}") from None
+
+
+def _check_host(given: Any) -> None:
+    if not isinstance(given, str) or not given:
+        raise ImproperlyConfigured(
+            "CHANNEL_WORKERS['METRICS_HOST'] must be an address of this machine, such as "
+            f"'127.0.0.1' or '0.0.0.0', not {given!r}."
+        )
+
+
+def metrics_ports(given: Any) -> range:
+    """Return the ports of *given*, a value of METRICS_PORT; ValueError if it is none."""
+    text = str(given) if isinstance(given, int | str) and not isinstance(given, bool) else "-"
+    first, mark, last = text.partition("-")
+    if text == "":
+        return range(0)
+    try:
+        ports = range(int(first), int(last if mark else first) + 1)
+    except ValueError:
+        ports = range(0)
+    if not ports or not 1 <= ports[0] <= ports[-1] <= LAST_PORT:
+        raise ValueError(
+            f"must be a port, such as 9100, a range of them, such as '9100-9109', or '' for no "
+            f"metrics, not {given!r}."
+        )
+    return ports
+
+
 def _check_bool(name: str, given: Any) -> None:
     if not isinstance(given, bool):
         raise ImproperlyConfigured(
@@ -406,6 +450,16 @@ def _check_number(name: str, given: Any, *, is_whole: bool) -> None:
         raise ImproperlyConfigured(
             f"CHANNEL_WORKERS[{name!r}] is a share and must be at most 1, not {given!r}."
         )
+
+
+#: Keys whose values have forms of their own.
+OWN_CHECKS: Mapping[str, Callable[[Any], None]] = {
+    "CONNECT": _check_connect,
+    "HTTP": _check_http,
+    "RETRY_ON": _check_retry_on,
+    "METRICS_PORT": _check_ports,
+    "METRICS_HOST": _check_host,
+}
 
 
 @cache

@@ -286,6 +286,9 @@ CHANNEL_WORKERS = {
     "READY_PATH": "/readyz",
     # The load of the workers, for autoscalers.
     "LOAD_PATH": environment.text("LOAD_PATH"),
+    # The port of metrics of each process, or a range of them, and its address.
+    "METRICS_PORT": environment.text("METRICS_PORT"),
+    "METRICS_HOST": environment.text("METRICS_HOST", "127.0.0.1"),
 }
 
 # The numbers of processes, and of connections that Redis and the database allow; 0 if unknown. A

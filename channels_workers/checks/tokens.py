@@ -29,14 +29,14 @@ def check_tokens(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     try:
         token_settings()
     except ImproperlyConfigured as error:
-        return [Error(str(error), hint="Correct CHANNEL_TOKENS.", id="channels_workers.E030")]
+        return [Error(str(error), hint="Correct CHANNEL_TOKENS.", id="channels_workers.E028")]
     try:
         validators()
         if JWT in token_settings().VALIDATORS:
             import_string(JWT_KEYS)()
     except ImproperlyConfigured as error:
         hint = "Correct VALIDATORS or JWT in CHANNEL_TOKENS, or install what is missing."
-        return [Error(str(error), hint=hint, id="channels_workers.E031")]
+        return [Error(str(error), hint=hint, id="channels_workers.E029")]
     return [*_short_secrets(), *_endless()]
 
 

@@ -16,7 +16,7 @@ class Accept(NamedTuple):
 
 
 class SendFrame(NamedTuple):
-    """Send a frame to the client; *length* counts its characters or bytes."""
+    """Send a frame to the client; *length* counts its bytes on the wire."""
 
     event: Event
     length: int
@@ -30,11 +30,15 @@ class CloseSocket(NamedTuple):
 
 
 class Publish(NamedTuple):
-    """Put *content* into *channel* as the message *order* of the connection."""
+    """Put *content* into *channel* as the message *order* of the connection.
+
+    *received* is when the frame came (monotonic s); 0 if it is no frame, and without metrics.
+    """
 
     channel: str
     order: int
     content: Content
+    received: float = 0.0
 
 
 class Close(NamedTuple):

@@ -7,17 +7,24 @@ import logging
 import signal
 from collections.abc import Callable
 
+from channels_workers import exporter, recorder
 from channels_workers.bearer.redaction import redact_lines
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import gc_tuning
-from channels_workers.interface.client_address import LimitPerAddress, with_client
+from channels_workers.interface.client_address import (
+    LimitPerAddress,
+    refuse_socket,
+    with_client,
+)
 from channels_workers.interface.cookies import with_readable_cookies
 from channels_workers.interface.health import Health
 from channels_workers.interface.http.by_workers import ByWorkers
-from channels_workers.interface.http.gate import HttpGate, refuse_request
+from channels_workers.interface.http.exchanges import Exchanges
+from channels_workers.interface.http.gate import HttpGate
 from channels_workers.interface.http.request import Request
 from channels_workers.interface.http.responses import Answers
+from channels_workers.interface.readings import Reading, of_inbox, of_requests, of_sockets
 from channels_workers.interface.script_name import mounted
 from channels_workers.interface.servers.daphne import requests as daphne_requests
 from channels_workers.interface.servers.daphne import server as daphne
@@ -27,6 +34,7 @@ from channels_workers.interface.servers.uvicorn import server as uvicorn
 from channels_workers.interface.shutdown import Shutdown
 from channels_workers.interface.socket import Socket, Sockets
 from channels_workers.interface.tokens import protocol_for, with_token
+from channels_workers.interface.traffic import FAILED, LIMITED, REFUSED, Commits, Traffic
 from channels_workers.interface.types import Application, Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.log_limits import limit_lines
@@ -58,12 +66,16 @@ class Interface:
         redact_access_log()
         answers = Answers()
         self.get_layer = layer
-        self.by_workers = ByWorkers(layer, self._join, answers)
-        self.http = HttpGate(http, self.by_workers, answers)
-        self.sockets = Sockets()
-        self.limited_websocket = LimitPerAddress(self.websocket)
+        found = recorder.instruments()
+        self.instruments = None if found is None else found.interface
+        self.exchanges = Exchanges(self.instruments)
+        self.by_workers = ByWorkers(layer, self._join, answers, self.exchanges)
+        self.http = HttpGate(http, self.by_workers, answers, self.exchanges)
+        self.traffic = Traffic(self.instruments, Commits(layer))
+        self.sockets = Sockets(self.traffic)
+        self.limited_websocket = LimitPerAddress(self.websocket, refuse=self._refuse_socket)
         self.limited_http = LimitPerAddress(
-            self.http, "REQUESTS_PER_ADDRESS", "requests under way", refuse_request
+            self.http, "REQUESTS_PER_ADDRESS", "requests under way", self.http.refuse_address
         )
         self.stopping = False
         self.health = Health(layer, lambda: self.stopping)
@@ -98,18 +110,22 @@ class Interface:
                     "route it to another application."
                 )
 
+    async def _refuse_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.traffic.handshakes[LIMITED] += 1
+        await refuse_socket(scope, receive, send)
+
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket until its client is gone."""
         await receive()  # websocket.connect
         if self.stopping:  # and perhaps not in the layer any more
+            self.traffic.handshakes[REFUSED] += 1
             await send({"type": "websocket.close", "code": 1000})
             return
-        self._join()
-        sockets = self.sockets
-        limits, episodes = configuration(), sockets.episodes
-        protocol = protocol_for(with_token(scope), limits, episodes, sockets.backlog)
-        socket = Socket(self.get_layer(), sockets, protocol, send)
-        await socket.open()
+        try:
+            socket = await self._open(scope, send)
+        except Exception:
+            self.traffic.handshakes[FAILED] += 1
+            raise
         self._served.add(socket)
         try:
             while not socket.broken:
@@ -126,6 +142,20 @@ class Interface:
         finally:
             self._served.discard(socket)
             socket.end(None)
+
+    async def _open(self, scope: Scope, send: Send) -> Socket:
+        self._join()
+        sockets = self.sockets
+        limits, episodes = configuration(), sockets.episodes
+        protocol = protocol_for(with_token(scope), limits, episodes, sockets.backlog, self.traffic)
+        socket = Socket(self.get_layer(), sockets, protocol, send)
+        await socket.open()
+        return socket
+
+    def readings(self) -> list[Reading]:
+        """Return what metrics read of this server; callable from any thread."""
+        found = [*of_sockets(self.sockets), *of_requests(self.exchanges, self.http.places)]
+        return found + list(of_inbox(self.get_layer())) if self._is_ready else found
 
     async def lifespan(self, receive: Receive, send: Send) -> None:
         """Handle the server's start and end; the layer gets the end of all sockets first."""
@@ -162,6 +192,10 @@ class Interface:
         layer = self.get_layer()
         layer.start_server()
         self._is_ready = True
+        if self.instruments is not None:
+            self.instruments.watch(self)
+        exporter.joined("server", layer)
+        exporter.serve()
         gc_tuning.tune_gc()
         self._announcing = asyncio.create_task(self._announce(layer))
 

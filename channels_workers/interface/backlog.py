@@ -14,11 +14,12 @@ class Backlog:
     It counts the sockets of one server together. The limits are settings of the same meaning.
     """
 
-    __slots__ = ("early", "orphaned_bytes", "orphaned_frames", "taken")
+    __slots__ = ("early", "frames", "orphaned_bytes", "orphaned_frames", "taken")
 
     def __init__(self) -> None:
         self.early = EarlyMessages()
         self.taken = 0  # memory of all frames that wait for workers or are in flight
+        self.frames = 0  # these frames
         self.orphaned_frames = 0  # frames that wait, of clients that have left
         self.orphaned_bytes = 0  # the memory that these take
 
@@ -53,11 +54,15 @@ class EarlyMessages:
 
 
 class Frame(NamedTuple):
-    """A frame that waits for a worker: its message, its bytes on the wire, its memory."""
+    """A frame that waits for a worker: its message, its bytes on the wire, its memory.
+
+    *received* is when it came (monotonic s), with metrics.
+    """
 
     content: Content
     size: int
     cost: int
+    received: float = 0.0
 
 
 class PendingFrames:
@@ -94,6 +99,7 @@ class PendingFrames:
         self.size -= frame.size
         self.cost -= frame.cost
         self.backlog.taken -= frame.cost
+        self.backlog.frames -= 1
         self._recount()
 
     def drop_all_but(self, count: int) -> int:

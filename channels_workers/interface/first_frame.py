@@ -26,14 +26,16 @@ from channels_workers.interface.actions import (
 )
 from channels_workers.interface.backlog import Backlog, Frame
 from channels_workers.interface.close_codes import FRAME_TOO_LARGE, TOKEN_REFUSED
-from channels_workers.interface.protocol import (
-    CLOSED,
-    CONNECTING,
-    FRAME_COST,
-    OPEN,
-    WebSocketProtocol,
-)
+from channels_workers.interface.protocol import CLOSED, FRAME_COST, WebSocketProtocol
 from channels_workers.interface.replies import close_code
+from channels_workers.interface.traffic import (
+    ACCEPTED,
+    CONNECTING,
+    OPEN,
+    REFUSED,
+    TIMED_OUT,
+    Traffic,
+)
 from channels_workers.interface.types import Event, Scope, accept_event, close_event, frame_size
 from channels_workers.layers.codec import Content
 from channels_workers.log_limits import Episodes
@@ -59,8 +61,9 @@ class FirstFrameProtocol(WebSocketProtocol):
         episodes: Episodes | None,
         backlog: Backlog | None,
         settings: TokenSettings,
+        traffic: Traffic | None = None,
     ) -> None:
-        super().__init__(scope, limits, episodes, backlog)
+        super().__init__(scope, limits, episodes, backlog, traffic)
         self._settings = settings
         self._is_waiting = True  # for the token
         self._was_extended = False
@@ -94,6 +97,7 @@ class FirstFrameProtocol(WebSocketProtocol):
     def begin(self, name: str = "") -> Actions:
         """Accept the socket; *name* is the reply channel."""
         self._name = name
+        self._count()
         return [Accept(accept_event(self._subprotocol))]
 
     def receive(self, event: Event) -> Actions:
@@ -140,27 +144,29 @@ class FirstFrameProtocol(WebSocketProtocol):
             return super().time_out(is_local)
         limit = self._settings.FIRST_FRAME_TIMEOUT
         self._log(logging.WARNING, NOTHING_CAME, limit, extra=self.fields("socket_refused"))
-        return self._refuse()
+        return self._refuse(TIMED_OUT)
 
     # To the client
 
     def _accept(self, subprotocol: str | None = None) -> ClientActions:
         """Tell the client that its token is accepted."""
-        self._state = OPEN
+        self._traffic.note_handshake(ACCEPTED, self._began)
+        self._enter(OPEN)
         if subprotocol and subprotocol != self._subprotocol:
             lists = shown(subprotocol), self._subprotocol or "none"
             self._log(logging.ERROR, TOO_LATE, *lists, extra=self.fields("bad_reply"))
         text = wire.acknowledgement(self._expires)
         return [SendFrame({"type": "websocket.send", "text": text}, len(text))]
 
-    def _refuse(self) -> ClientActions:
-        return self.close(TOKEN_REFUSED)
+    def _refuse(self, outcome: str = REFUSED) -> ClientActions:
+        return self.close(TOKEN_REFUSED, outcome=outcome)
 
-    def close(self, code: Any = True, reason: str = "") -> ClientActions:
-        """Close the socket; True stands for 1000."""
+    def close(self, code: Any = True, reason: str = "", outcome: str = REFUSED) -> ClientActions:
+        """Close the socket; True stands for 1000. Without a token it counts as this *outcome*."""
         if self._state != CONNECTING:
-            return super().close(code, reason)
-        self._state = CLOSED
+            return super().close(code, reason, outcome)
+        self._traffic.note_handshake(outcome, self._began)
+        self._enter(CLOSED)
         self._close_code = close_code(code)
         self._drop_held()
         self.pending.drop_all_but(0)

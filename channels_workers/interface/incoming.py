@@ -20,6 +20,7 @@ from channels_workers.interface.servers.gate import Gate
 from channels_workers.interface.servers.stalls import StallDetector, ask_for_answers
 from channels_workers.interface.servers.uvicorn import gate as uvicorn
 from channels_workers.interface.servers.uvicorn.server import is_of_uvicorn
+from channels_workers.interface.traffic import Traffic
 from channels_workers.interface.types import Event, Send, frame_size
 from channels_workers.logs import fields
 
@@ -86,11 +87,25 @@ class Intake:
 
     __slots__ = (
         *("_backlog", "_bucket", "_crowded_at", "_descriptor", "_pending", "_protocol"),
-        *("_read_ahead", "_stalls", "_timer", "dropped", "dropped_bytes", "gate", "is_ending"),
+        *(
+            "_read_ahead",
+            "_stalls",
+            "_timer",
+            "_traffic",
+            "dropped",
+            "dropped_bytes",
+            "gate",
+            "is_ending",
+        ),
     )
 
     def __init__(
-        self, gate: Gate, protocol: WebSocketProtocol, stalls: StallDetector, backlog: Backlog
+        self,
+        gate: Gate,
+        protocol: WebSocketProtocol,
+        stalls: StallDetector,
+        backlog: Backlog,
+        traffic: Traffic | None = None,
     ) -> None:
         self.gate = gate
         #: The client has left while it was held back; frames that it sent before are still read.
@@ -100,6 +115,7 @@ class Intake:
         self._pending = protocol.pending
         self._stalls = stalls
         self._backlog = backlog
+        self._traffic = Traffic() if traffic is None else traffic
         self._read_ahead = protocol.limits.READ_AHEAD
         self._crowded_at = protocol.limits.ALL_FRAME_BYTES_WAITING // 2
         self._bucket: Bucket | None = None
@@ -173,7 +189,9 @@ class Intake:
         if not self.is_ending or (len(pending.frames) < limits.LEFT_FRAMES and has_room):
             return False
         self.dropped += 1
-        self.dropped_bytes += frame_size(event)
+        self.dropped_bytes += (size := frame_size(event))
+        self._traffic.frames_received += 1
+        self._traffic.received_bytes += size
         return True
 
     def end(self) -> None:

@@ -14,12 +14,10 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface.probes import send_json
 from channels_workers.interface.types import Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.status import Status
+from channels_workers.layers.status import Numbers, load_of
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
-
-Numbers = dict[str, float]
 
 #: For how long a result is cached (s).
 SHARED_FOR = 1.0
@@ -61,23 +59,9 @@ class Load:
 
     def _look_now(self) -> Numbers | None:
         try:
-            return numbers(self.get_layer().admin.status())
+            return load_of(self.get_layer().admin.status())
         except LayerUnavailable:  # which others log
             return None
         except Exception:
             logger.exception("The load cannot be read", extra=fields("load_failed"))
             return None
-
-
-def numbers(status: Status) -> Numbers:
-    """Return the load: ages in seconds, and the share of threads that are busy, from 0 to 1."""
-    waiting = [channel for channel in status.channels if channel.waiting]
-    threads = sum(worker.about.threads for worker in status.workers)
-    busy = sum(worker.busy for worker in status.workers)
-    return {
-        "oldest": round(max((channel.oldest or 0.0 for channel in waiting), default=0.0), 3),
-        "waiting": sum(channel.waiting for channel in waiting),
-        "busy": round(busy / threads, 3) if threads else 0.0,
-        "threads": threads,
-        "workers": len(status.workers),
-    }

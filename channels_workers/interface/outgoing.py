@@ -25,7 +25,8 @@ from channels_workers.interface.servers.daphne.server import (
     transport_behind,
 )
 from channels_workers.interface.servers.uvicorn import server as uvicorn
-from channels_workers.interface.types import Event, Send
+from channels_workers.interface.traffic import Traffic
+from channels_workers.interface.types import Send
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import described, fields
 
@@ -51,6 +52,11 @@ class Unread:
         self.episodes = Episodes() if episodes is None else episodes
         self._sizes: dict[Outgoing, int] = {}
         self._total = 0
+
+    @property
+    def total(self) -> int:
+        """How many bytes it was at the last look, of clients with more than :data:`COUNTED`."""
+        return self._total
 
     def note(self, outgoing: Outgoing, size: int, limit: int) -> None:
         """Note *size* of a client; cut those with most if all have more than *limit* now."""
@@ -85,10 +91,12 @@ def outgoing_for(
     limits: Configuration,
     overflow: Callable[[], None],
     unread: Unread | None = None,
+    traffic: Traffic | None = None,
 ) -> Outgoing:
     """Return what suits the server that *send* is of; *overflow* is called at a limit."""
     kind = kind_for(send)
-    return kind(send, limits, overflow, Unread() if unread is None else unread)
+    unread = Unread() if unread is None else unread
+    return kind(send, limits, overflow, unread, Traffic() if traffic is None else traffic)
 
 
 def kind_for(send: Send) -> type[Outgoing]:
@@ -113,7 +121,7 @@ def _report(server: str, missing: list[str]) -> None:
 class Outgoing:
     """The events on their way to one client, by a task that waits for its server's `send`."""
 
-    __slots__ = ("_size", "_waiting", "limits", "overflow", "send", "unread", "writer")
+    __slots__ = ("_size", "_waiting", "limits", "overflow", "send", "traffic", "unread", "writer")
 
     def __init__(
         self,
@@ -121,20 +129,24 @@ class Outgoing:
         limits: Configuration,
         overflow: Callable[[], None],
         unread: Unread,
+        traffic: Traffic,
     ) -> None:
         self.send = send
         self.limits = limits
         self.overflow = overflow
         self.unread = unread
+        self.traffic = traffic
         self.writer: asyncio.Task[None] | None = None
-        self._waiting: deque[ClientAction] | None = None  # made when one has to wait
-        self._size = 0  # bytes, or characters, of the frames that wait
+        #: What has to wait and, with metrics, when it was committed; made when something has to.
+        self._waiting: deque[tuple[ClientAction, float | None]] | None = None
+        self._size = 0  # bytes of the frames that wait
 
     def put(self, action: ClientAction) -> None:
         """Send the event of *action* after those that wait."""
         if self._waiting is None:
             self._waiting = deque()
-        self._waiting.append(action)
+        committed = None if self.traffic.times is None else self.traffic.committed_at()
+        self._waiting.append((action, committed))
         self._size += action.length
         if self.writer is None:
             self.writer = asyncio.get_running_loop().create_task(self._write())
@@ -155,18 +167,25 @@ class Outgoing:
         """Return how many bytes wait for the client, as far as is known."""
         return self._size
 
-    def _begin(self, event: Event) -> None:
-        """Send *event* at once, and only what is left of that in a task."""
-        sending = self.send(event).__await__()
+    def _begin(self, action: ClientAction) -> None:
+        """Send the event of *action* at once, and only what is left of that in a task."""
+        sending = self.send(action.event).__await__()
         try:
             waits_for = next(sending)
         except StopIteration:
-            return
+            pass
         except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
             self._note_failure(error)
             return
-        rest = self._write(go_on(sending, waits_for))
-        self.writer = asyncio.get_running_loop().create_task(rest)
+        else:
+            rest = self._write(go_on(sending, waits_for))
+            self.writer = asyncio.get_running_loop().create_task(rest)
+        if isinstance(action, SendFrame):
+            traffic = self.traffic
+            traffic.frames_sent += 1
+            traffic.sent_bytes += action.length
+            if traffic.times is not None:
+                traffic.note_sent(traffic.committed_at())
 
     def _note_failure(self, error: Exception) -> None:
         extra = fields("send_failed")
@@ -186,13 +205,19 @@ class Outgoing:
             self.writer.cancel()
 
     async def _write(self, begun: Awaitable[None] | None = None) -> None:
+        traffic = self.traffic
         try:
             if begun is not None:
                 await begun
             while self._waiting:
-                action = self._waiting.popleft()
+                action, committed = self._waiting.popleft()
                 self._size -= action.length
                 await self.send(action.event)
+                if isinstance(action, SendFrame):
+                    traffic.frames_sent += 1
+                    traffic.sent_bytes += action.length
+                    if traffic.times is not None:
+                        traffic.note_sent(committed)
         except Exception as error:  # noqa: BLE001  (each server has errors of its own)
             self._note_failure(error)
             self.clear()
@@ -221,7 +246,7 @@ class UvicornOutgoing(Outgoing):
         elif self.writer is not None:
             super().put(action)
         else:
-            self._begin(action.event)
+            self._begin(action)
 
     def cut(self) -> None:
         """Drop the connection; uvicorn's transport would wait until all is read."""
@@ -283,8 +308,9 @@ class DaphneOutgoing(Outgoing):
         limits: Configuration,
         overflow: Callable[[], None],
         unread: Unread,
+        traffic: Traffic,
     ) -> None:
-        super().__init__(send, limits, overflow, unread)
+        super().__init__(send, limits, overflow, unread, traffic)
         self._protocol: Any = protocol_behind(send)
 
     def put(self, action: ClientAction) -> None:
@@ -295,7 +321,7 @@ class DaphneOutgoing(Outgoing):
         transport = getattr(self._protocol, "transport", None)
         is_behind = transport is not None and twisted.unsent_bytes(transport) > 0
         if action.length or not self._goes_round(action):
-            self._begin(action.event)
+            self._begin(action)
         if transport is None:
             return
         if not is_behind and turn.is_first_of(transport):
@@ -311,7 +337,10 @@ class DaphneOutgoing(Outgoing):
             case CloseSocket():
                 return autobahn.close_open(self._protocol, action.event)
             case SendFrame(length=0):
-                return autobahn.send_empty(self._protocol, is_binary="bytes" in action.event)
+                if autobahn.send_empty(self._protocol, is_binary="bytes" in action.event):
+                    self.traffic.frames_sent += 1
+                    self.traffic.note_sent(self.traffic.committed_at())
+                    return True
         return False
 
     def unsent(self) -> int:

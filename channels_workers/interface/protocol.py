@@ -42,6 +42,19 @@ from channels_workers.interface.replies import (
     latest,
     sends_of,
 )
+from channels_workers.interface.traffic import (
+    ABANDONED,
+    ACCEPTED,
+    CLIENT,
+    CLOSING,
+    CONNECTING,
+    FAILED,
+    OPEN,
+    REFUSED,
+    SERVER,
+    TIMED_OUT,
+    Traffic,
+)
 from channels_workers.interface.types import Event, Scope, accept_event, close_event
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import CONNECT, RECEIVE
@@ -50,7 +63,7 @@ from channels_workers.logs import fields, shown
 
 logger = logging.getLogger(__name__)
 
-CONNECTING, OPEN, CLOSED = "connecting", "open", "closed"
+CLOSED = "closed"
 
 NO_WORKER = (
     "No worker answered the handshake of %s within %s s. Is `manage.py runworker` running, does it "
@@ -66,9 +79,9 @@ NO_ANSWER = (
     '{"accept": True} to message.reply_channel or raise DenyConnection, or set '
     'CHANNEL_WORKERS["CONNECT"] = "accept". Refused after %s s.'
 )
-REFUSED = "Refused the handshake of %s: a worker denied it; the log of the workers says why"
+DENIED = "Refused the handshake of %s: a worker denied it; the log of the workers says why"
 BAD_REPLY = "A reply to %s cannot go out as it is. It %s"
-REFUSED_AS = "Refused the handshake of %s: %s"
+DENIED_AS = "Refused the handshake of %s: %s"
 NOT_OFFERED = (
     "The connect consumer of %s accepts with the subprotocol %s, and its client offered %s. "
     "Choose one of message['subprotocols'], or none. Refused."
@@ -78,6 +91,9 @@ TOO_MANY_HELD = (
     "Refusing %s: %d messages to its groups wait for the answer of its connect consumer (%s "
     "exceeded)"
 )
+
+#: The states as the traffic counts them.
+SOCKET_STATES = {CONNECTING: CONNECTING, OPEN: OPEN, CLOSED: CLOSING}
 
 #: What Python needs for a pending frame, beside its text or bytes (bytes).
 FRAME_COST = 320
@@ -92,8 +108,9 @@ class WebSocketProtocol:
 
     __slots__ = (
         *("_backlog", "_close_code", "_end_code", "_episodes", "_handshake", "_held"),
-        *("_held_size", "_in_flight", "_is_finished", "_name", "_offered", "_order", "_state"),
-        *("_subprotocol", "limits", "path", "pending"),
+        *("_began", "_held_size", "_in_flight", "_is_finished", "_is_known", "_name"),
+        *("_offered", "_order", "_state", "_subprotocol", "_traffic", "limits", "path"),
+        "pending",
     )
 
     def __init__(
@@ -102,6 +119,7 @@ class WebSocketProtocol:
         limits: Configuration,
         episodes: Episodes | None = None,
         backlog: Backlog | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self.path = consumers_path(scope)
         self.limits = limits
@@ -109,8 +127,11 @@ class WebSocketProtocol:
         self._subprotocol = default_subprotocol(scope)  # for a consumer that chooses none
         self._episodes = Episodes() if episodes is None else episodes
         self._backlog = Backlog() if backlog is None else backlog
+        self._traffic = Traffic() if traffic is None else traffic
         self._name = ""  # its reply channel, once it has one
         self._state = CONNECTING
+        self._began = 0.0  # when its handshake began, with metrics
+        self._is_known = False  # the traffic counts it among the sockets
         self._handshake: Content | None = connect_content(scope)  # until it is published
         #: Messages to groups with their sizes, until the handshake is answered.
         self._held: list[tuple[Content, int]] = []
@@ -183,28 +204,41 @@ class WebSocketProtocol:
         content, self._handshake = self._handshake, None
         if content is None or self._is_finished:
             return []
+        self._count()
         self._order, self._in_flight = 0, Frame(content, 0, 0)
         return [Publish(CONNECT, 0, content)]
 
+    def _count(self) -> None:
+        """Count the socket, and begin to measure its handshake."""
+        if not self._is_known:
+            traffic = self._traffic
+            self._is_known, self._began = True, 0.0 if traffic.now is None else traffic.now()
+            traffic.sockets[CONNECTING] += 1
+
     def receive(self, event: Event) -> Actions:
         """Take a ``websocket.receive`` event."""
-        if self._state != OPEN:
-            return []
         key, value = "text", event.get("text")
         if value is None:
             key, value = "bytes", event.get("bytes")
             size = len(value or b"")
         else:
             size = len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
-        limits, backlog = self.limits, self._backlog
+        limits, backlog, traffic = self.limits, self._backlog, self._traffic
+        traffic.frames_received += 1
+        traffic.received_bytes += size
+        if self._state != OPEN:
+            return []
         if size > limits.FRAME_SIZE:
             return [*self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)]
-        frame = Frame({"path": self.path, key: value}, size, FRAME_COST + sys.getsizeof(value))
-        backlog.taken += frame.cost
+        received = 0.0 if traffic.now is None else traffic.now()
+        cost = FRAME_COST + sys.getsizeof(value)
+        frame = Frame({"path": self.path, key: value}, size, cost, received)
+        backlog.taken += cost
+        backlog.frames += 1
         has_room = backlog.taken <= limits.ALL_FRAME_BYTES_WAITING
         if has_room and self._in_flight is None and size <= limits.FRAME_BYTES_WAITING:
             self._order, self._in_flight = self._order + 1, frame
-            return [Publish(RECEIVE, self._order, frame.content)]
+            return [Publish(RECEIVE, self._order, frame.content, received)]
         self.pending.append(frame)
         actions: Actions = [*self._too_many()]
         if not has_room:
@@ -234,13 +268,13 @@ class WebSocketProtocol:
     def _log(self, level: int, text: str, *args: object, extra: dict[str, str | int]) -> None:
         self._episodes.log(logger, level, text, shown(self.path), *args, extra=extra)
 
-    def end(self, code: int | None, dropped: int = 0) -> Actions:
+    def end(self, code: int | None, dropped: int = 0, by: str = CLIENT) -> Actions:
         """Note that the client is gone; few of its frames, for a while, still go to workers.
 
         *dropped* frames were not even taken, because it had left before.
         """
         if self._end_code is None:
-            self._note_end(code)
+            self._note_end(code, by)
             counts = bound_orphans(self.pending, self.limits)
             counts["LEFT_FRAMES"] += dropped
             for setting, count in counts.items():
@@ -251,13 +285,18 @@ class WebSocketProtocol:
         """End it: what its client has not read is too much."""
         extra = self.fields("socket_closed", READS_TOO_SLOWLY)
         self._log(logging.WARNING, "Closing %s: its client reads too slowly", extra=extra)
-        return self.end(READS_TOO_SLOWLY, dropped)
+        return self.end(READS_TOO_SLOWLY, dropped, SERVER)
 
-    def _note_end(self, code: int | None) -> None:
-        if self._end_code is None:
-            self._state = CLOSED
-            self._drop_held()
-            self._end_code = int(self._close_code or code or ABNORMAL)  # some servers give an enum
+    def _note_end(self, code: int | None, by: str = SERVER) -> None:
+        if self._end_code is not None:
+            return
+        self._end_code = int(self._close_code or code or ABNORMAL)  # some servers give an enum
+        self._drop_held()
+        if self._state == CONNECTING:
+            self._traffic.note_handshake(ABANDONED if by == CLIENT else FAILED, self._began)
+        elif self._state == OPEN:
+            self._traffic.note_close(self._end_code, by)
+        self._enter(CLOSED)
 
     def drop_late(self) -> Actions:
         """Drop the frames that a client left behind LEFT_TIME ago."""
@@ -299,7 +338,8 @@ class WebSocketProtocol:
 
     def abort(self, code: int) -> Actions:
         """Close it, and drop what is pending: nothing more of it can go to workers."""
-        return self.close(code) + self.abandon(code)
+        outcome = REFUSED if code == SERVER_STOPS else FAILED
+        return self.close(code, outcome=outcome) + self.abandon(code)
 
     def abandon(self, code: int) -> Actions:
         """Note that the client is gone and that nothing waits for the frames that it sent."""
@@ -385,9 +425,9 @@ class WebSocketProtocol:
     def _log_refusal(self, why: Any) -> None:
         extra = self.fields("socket_refused")
         if isinstance(why, str):
-            self._log(logging.WARNING, REFUSED_AS, shown(why), extra=extra)
+            self._log(logging.WARNING, DENIED_AS, shown(why), extra=extra)
         else:
-            self._log(logging.WARNING, REFUSED, extra=extra)
+            self._log(logging.WARNING, DENIED, extra=extra)
 
     def _refuse_subprotocol(self, chosen: Any) -> ClientActions:
         # RFC 6455, 4.1: a client fails the connection for it, and does not say why.
@@ -402,7 +442,11 @@ class WebSocketProtocol:
         if order != self._order or frame is None:
             return []
         self._in_flight = None
-        self._backlog.taken -= frame.cost
+        if order:
+            self._backlog.taken -= frame.cost
+            self._backlog.frames -= 1
+            if frame.received:
+                self._traffic.note_committed(frame.received)
         if order == 0 and self._state == CONNECTING:
             accepts = self._accept() if self.limits.CONNECT == "accept" else []
             return [*accepts, *self._let_go(), *self._next()]
@@ -416,6 +460,7 @@ class WebSocketProtocol:
     def _drop_in_flight(self) -> None:
         if self._in_flight is not None:
             self._backlog.taken -= self._in_flight.cost
+            self._backlog.frames -= self._in_flight.cost > 0  # the handshake is no frame
             self._in_flight = None
 
     def evict(self) -> Actions:
@@ -428,6 +473,9 @@ class WebSocketProtocol:
         self._is_finished = True
         self.pending.drop_all_but(0)
         self._drop_in_flight()
+        if self._is_known:
+            self._is_known = False
+            self._traffic.sockets[SOCKET_STATES[self._state]] -= 1
 
     def time_out(self, is_local: bool = False) -> ClientActions:
         """Refuse a handshake that nobody answered in time.
@@ -441,27 +489,37 @@ class WebSocketProtocol:
             reason = NO_ANSWER
         extra = self.fields("handshake_timeout")
         logger.warning(reason, shown(self.path), self.limits.HANDSHAKE_TIMEOUT, extra=extra)
-        return self._refuse()
+        return self._refuse(TIMED_OUT)
+
+    def _enter(self, state: str) -> None:
+        if self._is_known:
+            sockets = self._traffic.sockets
+            sockets[SOCKET_STATES[self._state]] -= 1
+            sockets[SOCKET_STATES[state]] += 1
+        self._state = state
 
     # To the client
 
     def _accept(self, subprotocol: str | None = None) -> ClientActions:
-        self._state = OPEN
+        self._traffic.note_handshake(ACCEPTED, self._began)
+        self._enter(OPEN)
         return [Accept(accept_event(subprotocol or self._subprotocol))]
 
-    def _refuse(self) -> ClientActions:
+    def _refuse(self, outcome: str = REFUSED) -> ClientActions:
         """Refuse the handshake: the server answers with HTTP 403."""
-        self._state = CLOSED
+        self._traffic.note_handshake(outcome, self._began)
+        self._enter(CLOSED)
         self._close_code = ABNORMAL
         self._drop_held()
         return [CloseSocket(close_event(1000))]
 
-    def close(self, code: Any = True, reason: str = "") -> ClientActions:
-        """Close the socket; True stands for 1000. A handshake is refused."""
+    def close(self, code: Any = True, reason: str = "", outcome: str = REFUSED) -> ClientActions:
+        """Close the socket; True stands for 1000. A handshake is refused, with this *outcome*."""
         if self._state != OPEN:
-            return self._refuse() if self._state == CONNECTING else []
-        self._state = CLOSED
+            return self._refuse(outcome) if self._state == CONNECTING else []
         self._close_code = close_code(code)
+        self._traffic.note_close(self._close_code, SERVER)
+        self._enter(CLOSED)
         return [CloseSocket(close_event(self._close_code, reason))]
 
     # To the layer
@@ -479,7 +537,7 @@ class WebSocketProtocol:
                 return []
             frame = self.pending.popleft()
             self._order, self._in_flight = self._order + 1, frame
-            return [Publish(RECEIVE, self._order, frame.content)]
+            return [Publish(RECEIVE, self._order, frame.content, frame.received)]
         if self._end_code is not None:
             self._is_finished = True
             return [Close(self._end_code)]

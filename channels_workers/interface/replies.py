@@ -111,7 +111,8 @@ def sends_of(content: Content) -> ClientActions:
     """
     text, data = content.get("text"), content.get("bytes")
     if isinstance(text, str) and not data:
-        return [SendFrame({"type": "websocket.send", "text": text}, len(text))]
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        return [SendFrame({"type": "websocket.send", "text": text}, size)]
     if isinstance(data, bytes) and not text:
         return [SendFrame({"type": "websocket.send", "bytes": data}, len(data))]
     return []

@@ -36,6 +36,7 @@ from channels_workers.interface.protocol import WebSocketProtocol
 from channels_workers.interface.replies import disconnect_content
 from channels_workers.interface.servers.gate import FRAGMENTS
 from channels_workers.interface.servers.stalls import StallDetector
+from channels_workers.interface.traffic import Traffic
 from channels_workers.interface.types import Event, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
@@ -49,8 +50,9 @@ logger = logging.getLogger(__name__)
 class Sockets:
     """The sockets of one server: each is ``known`` until the layer knows of its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: Traffic | None = None) -> None:
         self.known: set[Socket] = set()
+        self.traffic = Traffic() if traffic is None else traffic
         self.backlog = Backlog()
         self.episodes = Episodes()
         self.unread = Unread(self.episodes)
@@ -82,9 +84,10 @@ class Socket:
         self.broken = False
         self.task: asyncio.Task[Any] | None = None  # that serves it
         limits = protocol.limits
-        self.outgoing = outgoing_for(send, limits, self._overflow, sockets.unread)
+        traffic = sockets.traffic
+        self.outgoing = outgoing_for(send, limits, self._overflow, sockets.unread, traffic)
         gate = gate_for(send, limits, self.outgoing.look, self._refuse_fragments)
-        self.intake = Intake(gate, protocol, sockets.stalls, sockets.backlog)
+        self.intake = Intake(gate, protocol, sockets.stalls, sockets.backlog, traffic)
         # Two, if the inbox tells that a message is finished before the answer to its publish comes.
         self._publishing = 0
         self._published_all: asyncio.Future[None] | None = None  # while somebody waits for it
@@ -276,6 +279,8 @@ class Socket:
             self._fail(step, published)
         elif published is Published.GONE:
             self.evicted()
+        elif step.received:
+            self.sockets.traffic.note_published(step.received)
 
     def _fail(self, step: Publish, error: Exception) -> None:
         protocol, path = self.protocol, shown(self.protocol.path)

@@ -9,6 +9,7 @@ from channels_workers.interface.backlog import Backlog
 from channels_workers.interface.first_frame import FirstFrameProtocol
 from channels_workers.interface.protocol import WebSocketProtocol
 from channels_workers.interface.replies import consumers_path
+from channels_workers.interface.traffic import Traffic
 from channels_workers.interface.types import Scope
 from channels_workers.log_limits import Episodes
 
@@ -34,13 +35,13 @@ def with_token(scope: Scope) -> Scope:
 
 
 def protocol_for(
-    scope: Scope, limits: Configuration, episodes: Episodes, backlog: Backlog
+    scope: Scope, limits: Configuration, episodes: Episodes, backlog: Backlog, traffic: Traffic
 ) -> WebSocketProtocol:
     """Return the protocol of the socket of *scope*, which :func:`with_token` has returned."""
     settings = token_settings()
     if _sends_token_first(scope, settings):
-        return FirstFrameProtocol(scope, limits, episodes, backlog, settings)
-    return WebSocketProtocol(scope, limits, episodes, backlog)
+        return FirstFrameProtocol(scope, limits, episodes, backlog, settings, traffic)
+    return WebSocketProtocol(scope, limits, episodes, backlog, traffic)
 
 
 def _sends_token_first(scope: Scope, settings: TokenSettings) -> bool:

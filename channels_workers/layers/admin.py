@@ -52,6 +52,10 @@ class LayerAdmin(ABC):
         """
 
     @abstractmethod
+    def kind_of(self, process: str) -> str:
+        """Return the kind of *process*, ``server`` or ``worker``; "" if it is not known."""
+
+    @abstractmethod
     def awaiting_cleanup(self) -> set[str]:
         """Return the dead processes whose cleanup has not finished."""
 

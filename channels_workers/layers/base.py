@@ -34,6 +34,7 @@ from channels_workers.concurrency import forks
 from channels_workers.concurrency.futures import call_in, settle
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.channel_layer import ChannelLayer
+from channels_workers.layers.clock import LayerClock
 from channels_workers.layers.relays import LayerRelays
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
@@ -79,6 +80,9 @@ class WorkerLayer(ChannelLayer):
 
     #: Whether all data of the layer are in this process.
     local_only: ClassVar[bool] = False
+
+    #: How old entries of an inbox and deliveries are; only metrics ask it.
+    clock: LayerClock
 
     #: The admin side.
     admin: LayerAdmin
@@ -248,6 +252,23 @@ class WorkerLayer(ChannelLayer):
         A healthy server stays below 3 s, unless it receives more than it can process.
         """
         return 0.0
+
+    def inbox_lag(self) -> float | None:
+        """Return how old the entry is that this process has reached in its inbox (s).
+
+        0 when it has read all, or waits for more. None while the clock is not known.
+        """
+        return 0.0
+
+    def inbox_entry(self) -> str:
+        """Return the id of the entry that this process carries out, or carried out last."""
+        server = self._server
+        return "" if server is None else server.entry
+
+    def inbox_operations(self) -> dict[str, int]:
+        """Return how many operations of each kind came to the server of this process."""
+        server = self._server
+        return {} if server is None else server.operations()
 
     @abstractmethod
     async def workers(self) -> dict[str, int]:

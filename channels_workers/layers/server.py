@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from channels_workers.exceptions import MessageError
@@ -51,6 +51,16 @@ class Departure(NamedTuple):
     entry: str
 
 
+class Action:
+    """What an operation of one kind does, and how many of them came."""
+
+    __slots__ = ("count", "run")
+
+    def __init__(self, run: Callable[[InboxOperation, str], None]) -> None:
+        self.run = run
+        self.count = 0
+
+
 class Server:
     """The channels of one server, and their groups; it lives in one event loop.
 
@@ -78,20 +88,21 @@ class Server:
         #: Connections whose end the layer remembers until the next heartbeat names them.
         self.ended: set[str] = set()
         self.position = ""  # id of the last inbox entry that was processed
+        self.entry = ""  # id of the one that is processed, or was last
         #: Whether an entry announced a flush; for the reader of the inbox, which resets it.
         self.was_flushed = False
         self.aside = Aside(logger, CURE)
         #: The newest unreadable data, until the layer takes them.
         self.unreadable: deque[Unreadable] = deque(maxlen=KEPT_UNREADABLE)
         self._actions = {
-            InboxKind.SEND: self._send,
-            InboxKind.GROUP_SEND: self._send_to_group,
-            InboxKind.JOIN: self._join,
-            InboxKind.LEAVE: self._leave,
-            InboxKind.RELEASE: self._release,
-            InboxKind.KEEP_SESSION: self._keep_session,
-            InboxKind.END: self._end,
-            InboxKind.FLUSHED: self._note_flush,
+            InboxKind.SEND: Action(self._send),
+            InboxKind.GROUP_SEND: Action(self._send_to_group),
+            InboxKind.JOIN: Action(self._join),
+            InboxKind.LEAVE: Action(self._leave),
+            InboxKind.RELEASE: Action(self._release),
+            InboxKind.KEEP_SESSION: Action(self._keep_session),
+            InboxKind.END: Action(self._end),
+            InboxKind.FLUSHED: Action(self._note_flush),
         }
 
     # Channels
@@ -185,13 +196,16 @@ class Server:
     def process(self, entry: InboxEntry) -> list[Departure]:
         """Carry out one inbox entry; return the groups that are empty after all of it."""
         touched: set[str] = set()
+        self.entry = entry.id
         for found in entry.unreadable:
             self._set_aside(found)
         for operation in entry.operations:
             if operation.kind in GROUP_CHANGES:
                 touched.add(operation.target)
+            action = self._actions[operation.kind]
+            action.count += 1
             try:
-                self._actions[operation.kind](operation, entry.id)
+                action.run(operation, entry.id)
             except (MessageError, UnicodeDecodeError) as error:
                 kind, target, value = operation
                 where = f"Operation {kind}{target} of inbox entry {entry.id}"
@@ -202,6 +216,10 @@ class Server:
                 logger.exception(text, operation.kind, operation.target, extra=extra)
         self.position = entry.id
         return self._departures(touched) if touched else []
+
+    def operations(self) -> dict[str, int]:
+        """Return how many operations of each kind came."""
+        return {kind.name.lower(): action.count for kind, action in self._actions.items()}
 
     def _set_aside(self, found: Unreadable) -> None:
         self.aside.add(found, fields("unreadable", process_id=self.id))

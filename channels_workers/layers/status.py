@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from channels_workers.layers.types import ProcessInfo
 
+Numbers = dict[str, float]
+
 
 @dataclass(frozen=True)
 class ServerStatus:
@@ -69,3 +71,17 @@ class Status:
 def count_listeners(workers: Iterable[ProcessInfo]) -> Counter[str]:
     """Return how many of *workers* listen to each channel."""
     return Counter(name for about in workers for name in set(about.channels))
+
+
+def load_of(status: Status) -> Numbers:
+    """Return the load: ages in seconds, and the share of threads that are busy, from 0 to 1."""
+    waiting = [channel for channel in status.channels if channel.waiting]
+    threads = sum(worker.about.threads for worker in status.workers)
+    busy = sum(worker.busy for worker in status.workers)
+    return {
+        "oldest": round(max((channel.oldest or 0.0 for channel in waiting), default=0.0), 3),
+        "waiting": sum(channel.waiting for channel in waiting),
+        "busy": round(busy / threads, 3) if threads else 0.0,
+        "threads": threads,
+        "workers": len(status.workers),
+    }

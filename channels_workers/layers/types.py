@@ -27,6 +27,9 @@ REQUEST_DISCONNECT = "http.disconnect"
 #: The channel of delayed messages in 1.x. Its capacity limits how many are delayed at once.
 DELAY = "asgi.delay"
 
+#: The beginning of the channels of Django's tasks. The queue follows, and perhaps the priority.
+TASKS = "tasks."
+
 #: The longest delay of a message (s): a year.
 LONGEST_DELAY = 365 * 24 * 3600
 

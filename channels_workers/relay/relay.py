@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Sequence
 
+from channels_workers import recorder
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.relays import Claim, Relayed
 from channels_workers.layers.types import new_id
@@ -84,9 +85,9 @@ class Relay:
     def _claim_for(self, seconds: float) -> Claim:
         return Claim(self._database, self._holder, seconds, self._renews)
 
-    def _send(self, found: Sequence[Row]) -> set[str]:
+    def _send(self, stored: Sequence[Row]) -> set[str]:
         """Send, then delete; return the channels that are full."""
-        sends = [row.stored for row in found]
+        sends = [row.stored for row in stored]
         try:
             results = self.layer.relays.send_once(self._database, self._fence, sends)
         except Exception:
@@ -95,10 +96,12 @@ class Relay:
             raise
         if results is None:
             return set()
-        by_result = list(zip(found, results, strict=True))
+        by_result = list(zip(stored, results, strict=True))
         done = [row for row, result in by_result if result is not Relayed.FULL]
         if done:
             rows.delete(self.using, done)
+            if (found := recorder.current()) is not None:
+                found.relay.relayed(len(done))
         self._deleted += [row.key.hex for row in done]
         return {row.channel for row, result in by_result if result is Relayed.FULL}
 

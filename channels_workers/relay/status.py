@@ -38,11 +38,19 @@ def stored_sends(layer: str) -> list[StoredSends]:
 
 def _look(using: str, layer: str) -> StoredSends:
     try:
-        with transaction.atomic(using=using):
-            wanted = rows(using).filter(layer=layer)
-            count = wanted[: COUNTED + 1].count()
-            first = wanted.order_by("pk").annotate(now=Now()).values_list("at", "now").first()
+        return stored_in(using, layer=layer)
     except (DatabaseError, ImproperlyConfigured, ConnectionDoesNotExist) as error:
         return StoredSends(using, error=str(error).strip().partition("\n")[0])
+
+
+def stored_in(using: str, **wanted: str) -> StoredSends:
+    """Return what waits in the database *using*, of rows with the fields *wanted*.
+
+    Raises the errors of the database.
+    """
+    with transaction.atomic(using=using):
+        found = rows(using).filter(**wanted)
+        count = found[: COUNTED + 1].count()
+        first = found.order_by("pk").annotate(now=Now()).values_list("at", "now").first()
     oldest = None if first is None else max(0.0, (first[1] - first[0]).total_seconds())
     return StoredSends(using, min(count, COUNTED), oldest, is_more=count > COUNTED)

@@ -6,20 +6,19 @@ import re
 import time
 from datetime import datetime
 
+from channels_workers.layers.types import TASKS
+
 #: The longest name of a queue: ``tasks.<queue>.high`` has at most 99 characters, as any channel.
 LONGEST_QUEUE = 88
 
 #: No period: the queue "a.high" would share a channel with the queue "a".
 is_queue_name = re.compile(rf"[a-zA-Z0-9_-]{{1,{LONGEST_QUEUE}}}").fullmatch
 
-#: The beginning of the channels of tasks.
-PREFIX = "tasks."
-
 
 def channel_of(queue: str, priority: int) -> str:
     """Return the channel of a task with this *priority* in *queue*."""
     ending = ".high" if priority > 0 else ".low" if priority < 0 else ""
-    return f"{PREFIX}{queue}{ending}"
+    return f"{TASKS}{queue}{ending}"
 
 
 def channels_of(queue: str) -> list[str]:

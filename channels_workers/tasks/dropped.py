@@ -8,10 +8,9 @@ from django.utils import timezone
 
 from channels_workers.exceptions import MessageError
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.types import Operation, Send, SendLater
+from channels_workers.layers.types import TASKS, Operation, Send, SendLater
 from channels_workers.tasks import rows
 from channels_workers.tasks.api import TaskResultStatus
-from channels_workers.tasks.channels import PREFIX
 
 
 def note_dropped(layer: WorkerLayer, operations: Iterable[Operation]) -> None:
@@ -24,7 +23,7 @@ def note_dropped(layer: WorkerLayer, operations: Iterable[Operation]) -> None:
 
 def _tasks_of(layer: WorkerLayer, operations: Iterable[Operation]) -> Iterator[object]:
     for each in operations:
-        if isinstance(each, Send | SendLater) and each.channel.startswith(PREFIX):
+        if isinstance(each, Send | SendLater) and each.channel.startswith(TASKS):
             try:
                 yield layer.codec.decode(each.payload)["task"]
             except (MessageError, KeyError):  # no message of ours

@@ -18,12 +18,11 @@ from channels_workers.concurrency.threads import Duty
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable, MessageError, TaskLost
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.types import DeadLetter
+from channels_workers.layers.types import TASKS, DeadLetter
 from channels_workers.logs import fields
 from channels_workers.tasks import rows
 from channels_workers.tasks.api import TaskResultStatus
 from channels_workers.tasks.backend import TaskBackend, our_backends
-from channels_workers.tasks.channels import PREFIX
 from channels_workers.tasks.firing import Memory, fire_due, next_due
 
 logger = logging.getLogger(__name__)
@@ -105,7 +104,7 @@ class Keeper:
     def sweep(self) -> None:
         """End lost tasks, and delete old rows."""
         for letter in self._dead_letters():
-            if letter.message.channel.startswith(PREFIX) and not letter.is_unreadable:
+            if letter.message.channel.startswith(TASKS) and not letter.is_unreadable:
                 self._end(letter)
         for backend in our_backends():
             while delete_old(backend) == BATCH and not self._stopping.is_set():

@@ -38,6 +38,7 @@ from channels_workers.tasks.api import (
 from channels_workers.tasks.backend import TaskBackend
 from channels_workers.tasks.models import StoredTask
 from channels_workers.tasks.options import Options
+from channels_workers.tasks.outcomes import note_end, note_overtaken, note_retry
 from channels_workers.tasks.retries import policy_of
 from channels_workers.tasks.transactions import (
     REFUSED,
@@ -264,6 +265,7 @@ def _end_failed(
 ) -> None:
     """Store *error*, and let the task run again or end. It is raised if the worker repeats it."""
     if is_put_off(error) and message.delivery and not is_last(message.delivery, error):
+        note_retry(row)
         raise error
     stored = rows.error_of(error, "".join(format_exception(error)))
     policy = policy_of(result and result.task.func, _options(row))
@@ -275,9 +277,10 @@ def _end_failed(
         _drop_sends()  # the next run sends them again
     if rows.put_off(row, stored, timezone.now() + timedelta(seconds=pause), effects()):
         rows.send_past_limits(row)
+        note_retry(row)
         _log_put_off(message, row, error, pause)
     else:
-        _yield(message, result)
+        _yield(message, row, result)
 
 
 def _end_once(run: Run, once: TaskTransaction, failure: BaseException | None) -> None:
@@ -287,7 +290,7 @@ def _end_once(run: Run, once: TaskTransaction, failure: BaseException | None) ->
             _log_callback(run, failure)
         _finish(run.message, once.ended, run.result, is_ours=True)
     elif isinstance(failure, Overtaken):
-        _yield(run.message, run.result)
+        _yield(run.message, run.row, run.result)
     elif failure is not None:
         _fail(run, failure)
 
@@ -301,11 +304,12 @@ def _drop_sends() -> None:
         outbox.operations.clear()
 
 
-def _yield(message: Message, result: AnyResult | None) -> None:
-    """Leave the row to another run. With ``@once`` nothing of this one happens.
+def _yield(message: Message, row: StoredTask, result: AnyResult | None) -> None:
+    """Leave *row* to another run. With ``@once`` nothing of this one happens.
 
     The other run may be this one: its commit succeeded, and the reply was lost.
     """
+    note_overtaken(row)
     _log_overtaken(message)
     if _is_once(result):
         _drop_sends()
@@ -322,8 +326,9 @@ def _options(row: StoredTask) -> Options:
 
 def _finish(message: Message, row: StoredTask, result: AnyResult | None, is_ours: bool) -> None:
     if not is_ours:
-        _yield(message, result)
+        _yield(message, row, result)
         return
+    note_end(row)
     if result is None:
         _log_not_started(message, row)
         return

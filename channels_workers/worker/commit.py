@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from channels_workers import recorder
 from channels_workers.backoff import Backoff
 from channels_workers.conf import configuration
 from channels_workers.exceptions import ChannelFull, LayerUnavailable
@@ -179,9 +180,17 @@ def put_back(
 def dead_letter(delivery: Delivery, layer: WorkerLayer, reason: str) -> Committed:
     """Make *delivery* a dead letter, and log it."""
     committed = layer.dead_letter(delivery, reason)
+    if committed is Committed.DONE:
+        note_dead_letter(delivery.channel)
     extra = delivery_fields("dead_letter", delivery)
     logger.error(f"{DEAD_LETTER}: %s", delivery.id, delivery.channel, reason, extra=extra)
     return committed
+
+
+def note_dead_letter(channel: str) -> None:
+    """Count a dead letter of *channel*, if this process has metrics."""
+    if (found := recorder.current()) is not None:
+        found.worker.dead_lettered(channel)
 
 
 def _put_back_failed(
@@ -193,5 +202,7 @@ def _put_back_failed(
         committed = layer.commit(undone(delivery, layer))
     else:
         committed = layer.dead_letter(delivery, reason_of(delivery, error))
+        if committed is Committed.DONE:
+            note_dead_letter(delivery.channel)
     failures.ended(delivery, error)
     return committed

@@ -70,7 +70,7 @@ class Outcome(NamedTuple):
     *error* may also be the reason why the channel session cannot be saved, or why the message is
     *unreadable*: no consumer runs for it. It *is_final* if the message does not run again, whatever
     the error. The request *ends* with the commit, as its response is complete. For changes of
-    groups it *waited* so many seconds.
+    groups it *waited* so many seconds. *consumer* is the one that ran, None if none did.
     """
 
     operations: list[Operation]
@@ -81,6 +81,7 @@ class Outcome(NamedTuple):
     is_final: bool = False
     ends: bool = False
     waited: float = 0.0
+    consumer: Consumer | None = None
 
     @property
     def is_put_off(self) -> bool:
@@ -188,7 +189,14 @@ def _consume(
     is_final = False
     if error is not None and is_put_off(error):
         if not (is_final := _runs_once(message, error)):
-            return Outcome(outbox.operations, None, result, error, waited=outbox.waited)
+            return Outcome(
+                outbox.operations,
+                None,
+                result,
+                error,
+                waited=outbox.waited,
+                consumer=match.consumer,
+            )
         _log_failure(error, message, match)
     session = getattr(message, "channel_session", None)
     if isinstance(session, ChannelSession) and session.modified:
@@ -197,7 +205,15 @@ def _consume(
     if error is not None:
         refused = _refusal(message, outbox.operations, error)
         outbox.operations += refused or _closing(message, error)
-    return Outcome(outbox.operations, saved, result, error, is_final=is_final, waited=outbox.waited)
+    return Outcome(
+        outbox.operations,
+        saved,
+        result,
+        error,
+        is_final=is_final,
+        waited=outbox.waited,
+        consumer=match.consumer,
+    )
 
 
 def _completed(result: Any, run_coroutine: RunCoroutine, consumer: Consumer) -> Any:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from channels_workers import exporter, recorder
 from channels_workers.backoff import BackoffEach
 from channels_workers.concurrency.threads import Duty
 from channels_workers.conf import configuration, http_by_workers
@@ -97,6 +98,8 @@ class WorkerGroup:
         self._reaper = Reaper(layer.admin, lambda: self.process)
         self._delays = Delays(layer)
         self._relays = Relays()
+        if (found := recorder.instruments()) is not None:
+            found.worker.watch(self.channels, lambda: n_threads, in_flight.busy, self.watch.slow)
 
     def _job(self, n_threads: int, callback: Callback | None) -> Job:
         # One thread alone runs the messages of a channel in order. Messages of a connection need no
@@ -116,6 +119,7 @@ class WorkerGroup:
         """Start all threads and return."""
         if http_by_workers():
             limit_lines()  # as Django writes here what clients cause
+        exporter.joined("worker", self.channel_layer)
         self._heartbeat.start()
         self.relief.start()
         self._reaper.start()

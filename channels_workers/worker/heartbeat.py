@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from channels_workers import recorder
 from channels_workers.backoff import Backoff
 from channels_workers.concurrency.threads import Duty
 from channels_workers.layers.base import WorkerLayer
@@ -100,6 +101,8 @@ class Heartbeat:
     def _register(self) -> None:
         self._about = ProcessInfo.this("worker", len(self._in_flight.slots), self._channels)
         self._layer.register(self._identity.process, self._about)
+        if recorder.current() is not None:  # then the first messages have a known age
+            self._layer.clock.read()
 
     def _describe(self) -> None:
         """Publish what runs for long, if that has changed."""

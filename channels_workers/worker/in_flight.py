@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
+from channels_workers import recorder
 from channels_workers.backoff import BackoffEach
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import Delivery, Finished
@@ -195,11 +196,21 @@ class InFlight:
         waits = self.backlog.waiting or self.quarantined.waiting
         return bool(waits) or any(slot.finished for slot in self.slots)
 
+    def busy(self) -> int:
+        """Return how many threads run something."""
+        return sum(slot.running is not None for slot in self.slots)
+
     def hand_back(self, layer: WorkerLayer, until: float = math.inf) -> None:
         """Give deliveries that have not begun, and are due *until* then, to other workers."""
         for backlog in (self.backlog, self.quarantined):
-            backlog.settle(partial(layer.requeue, counted=False), until)
+            backlog.settle(partial(_hand_back, layer), until)
 
     def finish_uncommitted(self, layer: WorkerLayer) -> None:
         """Finish deliveries with a failed commit, without it, so that connections go on."""
         self.uncommitted.settle(lambda delivery: layer.commit(undone(delivery, layer)))
+
+
+def _hand_back(layer: WorkerLayer, delivery: Delivery) -> None:
+    layer.requeue(delivery, counted=False)
+    if (found := recorder.current()) is not None:
+        found.worker.returned()

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from channels_workers import recorder
 from channels_workers.backoff import Backoff, BackoffEach
 from channels_workers.concurrency.threads import Duty
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.liveness import DEAD_AFTER, StallDetector
 from channels_workers.layers.types import NewDeadLetter
 from channels_workers.logs import fields
+from channels_workers.worker.commit import note_dead_letter
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +94,11 @@ class Reaper:
 
     def _mark_dead(self, process: str, counter: int, why: str) -> None:
         def mark_dead() -> None:
+            found = recorder.current()
+            role = self.admin.kind_of(process) if found else ""
             if self.admin.mark_dead(process, counter):
+                if found is not None:
+                    found.worker.declared_dead(role)
                 extra = fields("process_dead", process_id=process)
                 logger.warning("Process %s %s", process, why, extra=extra)
 
@@ -120,6 +126,7 @@ class Reaper:
 
 
 def _log_dead_letter(letter: NewDeadLetter, process: str) -> None:
+    note_dead_letter(letter.channel)
     logger.error(
         "Message %s on %s is a dead letter now: its worker died; see `manage.py deadletters`",
         letter.message_id,

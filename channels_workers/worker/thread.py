@@ -29,6 +29,7 @@ from channels_workers.worker.in_flight import InFlight
 from channels_workers.worker.isolation import open_caches
 from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.retries import without_frames
+from channels_workers.worker.runs import recorded
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class Worker:
         self._identity = identity
         self._pace = Pace()
         self._process = forks.current
+        self._dispatch = recorded(dispatch)
         self.thread = Duty(self.batch.name, self.run)
 
     @property
@@ -159,7 +161,7 @@ class Worker:
         began, waited = time.monotonic(), 0.0
         try:
             layer, rest = self.channel_layer, self._rest
-            run = self._dispatch_request if delivery.channel == REQUEST else dispatch
+            run = self._dispatch_request if delivery.channel == REQUEST else self._dispatch
             outcome = run(delivery, layer, job.router, job.run_coroutine, rest)
             waited = outcome.waited
             if self._process is not forks.current:
@@ -185,7 +187,7 @@ class Worker:
                 check_held(delivery, self.channel_layer, self._rest)
             except NotHeld as error:
                 return Outcome([], error=error)
-        return dispatch(delivery, *arguments)
+        return self._dispatch(delivery, *arguments)
 
     def _put_aside(self, outcome: Outcome, delivery: Delivery) -> bool:
         """Dead-letter an unreadable message, let one that is put off wait; say if this is done."""

@@ -118,6 +118,10 @@ class Watch:
         """Return what has run for longer than LONG, by the number of its thread."""
         return self._running
 
+    def slow(self) -> int:
+        """Return how many consumers have run for longer than SLOW_CONSUMER, as the log said."""
+        return sum(run.is_logged for run in tuple(self._runs.values()))
+
     def _run(self) -> None:
         while not self._ended.wait(LOOK_INTERVAL):
             try:

@@ -14,11 +14,13 @@ from channels_workers.conf import (
     configuration,
     http_by,
     http_by_workers,
+    metrics_ports,
 )
 
 PATHS = ["HEALTH_PATH", "READY_PATH", "LOAD_PATH"]
 SWITCHES = ["CLOSE_ON_ERROR"]
 OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", "MIDDLEWARE", "RELAY", "RETRY_ON"]
+OTHERS += ["METRICS_PORT", "METRICS_HOST"]
 OTHERS += [*PATHS, *MAY_BE_ZERO, *SWITCHES]
 NUMBERS = [field.name for field in fields(Configuration) if field.name not in OTHERS]
 
@@ -53,6 +55,31 @@ def test_changing_and_removing_the_setting_takes_effect() -> None:
 def test_the_setting_is_read_once(settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {}
     assert configuration() is configuration()
+
+
+@pytest.mark.parametrize(
+    ("value", "ports"),
+    [("", []), (9100, [9100]), ("9100", [9100]), ("9100-9102", [9100, 9101, 9102])],
+)
+def test_ports_of_metrics(value: int | str, ports: list[int], settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"METRICS_PORT": value}
+    assert list(metrics_ports(configuration().METRICS_PORT)) == ports
+
+
+@pytest.mark.parametrize(
+    "value", [0, -1, 65_536, "9109-9100", "9100-", "-9100", "http", True, None, 9100.0, "9100-x"]
+)
+def test_other_ports_of_metrics_are_refused(value: Any, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"METRICS_PORT": value}
+    with pytest.raises(ImproperlyConfigured, match=r"\['METRICS_PORT'\] must be a port, such as 9"):
+        configuration()
+
+
+@pytest.mark.parametrize("value", ["", None, 1])
+def test_the_address_of_metrics_is_a_text(value: Any, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"METRICS_HOST": value}
+    with pytest.raises(ImproperlyConfigured, match=r"\['METRICS_HOST'\] must be an address"):
+        configuration()
 
 
 @pytest.mark.parametrize("value", [None, [], "accept", [("CONNECT", "accept")]])

@@ -27,6 +27,7 @@ ROWS = [
     ["worker.batch"],
     ["worker.in_flight"],
     ["worker.retry_queue"],
+    ["worker.runs"],
     ["worker.commit", "worker.delays", "worker.dispatch", "worker.reaper"],
     ["worker.retries"],
     [
@@ -35,6 +36,8 @@ ROWS = [
     ],
     ["binding"],
     ["generic", "interface", "jwt", "security", "tokens"],
+    ["exporter"],
+    ["metrics"],
     ["auth", "once"],
     ["sessions"],
     ["decorators", "routing", "session_stores"],
@@ -51,13 +54,17 @@ ROWS = [
     ["layers", "layers.base"],
     ["layers.channel_layer", "layers.admin", "layers.relays"],
     ["layers.server", "layers.status"],
-    ["layers.aside", "layers.mailboxes"],
+    ["layers.aside", "layers.clock", "layers.mailboxes"],
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
     [
         *("backoff", "bearer", "concurrency", "conf", "exceptions", "flow", "log_limits"),
         *("logs.filters", "processes", "signals"),
     ],
+    ["recorder"],
+    ["metrics.instruments"],
+    ["metrics.interface", "metrics.layer", "metrics.tasks", "metrics.worker"],
+    ["metrics.computed", "metrics.labels"],
     ["context", "django_parts", "interface.types", "logs", "migrations", "models", "tables"],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
@@ -66,8 +73,8 @@ ROWS = [
 INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}")
     for name in (
-        *("admin", "apps", "configuration", "consumers", "deployment", "once", "relay"),
-        *("routes", "routing", "tokens"),
+        *("admin", "apps", "configuration", "consumers", "deployment", "metrics", "once"),
+        *("relay", "routes", "routing", "tokens"),
     )
 }
 INSIDE_FUNCTIONS.add(("apps", "admin.sites"))
@@ -81,6 +88,7 @@ INSIDE_FUNCTIONS |= {
 }
 #: The package of an extra may be missing, and the error names the extra.
 INSIDE_FUNCTIONS.add(("jwt", "jwt.validator"))
+INSIDE_FUNCTIONS |= {("exporter", f"metrics.{name}") for name in ("beginning", "server", "stored")}
 
 
 class Import(NamedTuple):

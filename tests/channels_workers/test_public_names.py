@@ -55,6 +55,7 @@ PUBLIC = {
     "logs.json": "JsonFormatter",
     "logs.text": "TextFormatter",
     "message": "Message",
+    "metrics": "register",
     "middleware": "Call",
     "once": "once roll_back",
     "places": "leave_place",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from channels_workers.conf import Configuration
+from channels_workers.conf import Configuration, metrics_ports
 from labs.harness.procfile import read_procfile
 from labs.harness.project import ROOT
 from tests.deploy.variables import known_variables
@@ -91,7 +91,7 @@ def test_the_page_runs_commands_in_an_existing_pod() -> None:
 
 def test_ports_and_paths_agree() -> None:
     web = pods()["web"]["spec"]["containers"][0]
-    (port,) = web["ports"]
+    port, _ = web["ports"]
     assert {"name": "PORT", "value": str(port["containerPort"])} in web["env"]
     for probe, path in {
         "startupProbe": "/healthz",
@@ -106,6 +106,20 @@ def test_ports_and_paths_agree() -> None:
     backend = rule["http"]["paths"][0]["backend"]["service"]
     assert backend == {"name": "chat-web", "port": {"name": service["ports"][0]["name"]}}
     assert rule["host"] == one("ConfigMap")["data"]["ALLOWED_HOSTS"]
+
+
+@pytest.mark.parametrize("name", ["web", "worker"])
+def test_prometheus_finds_the_metrics(name: str) -> None:
+    data = one("ConfigMap")["data"]
+    (port,) = metrics_ports(data["METRICS_PORT"])
+    assert data["METRICS_HOST"] == "0.0.0.0"
+    pod = pods()[name]
+    assert pod["metadata"]["annotations"] == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(port),
+    }
+    ports = {each["name"]: each["containerPort"] for each in pod["spec"]["containers"][0]["ports"]}
+    assert ports["metrics"] == port
 
 
 @pytest.mark.parametrize("name", ["web", "worker"])

@@ -120,6 +120,7 @@ def test_system_checks() -> None:
         "configuration",
         "consumers",
         "deployment",
+        "metrics",
         "once",
         "relay",
         "routes",
@@ -162,7 +163,7 @@ def test_options_exist(command: str, heading: int) -> None:
         assert option in parser.format_help()
     if command == "runworker":
         own = {"--threads", "--only-channels", "--exclude-channels", "--layer"}
-        own |= {"--processes", "--reload"}
+        own |= {"--processes", "--reload", "--metrics-port"}
         assert own <= set(options)
 
 

@@ -18,10 +18,13 @@ from tests.project.distributions import build
 UV = Path(sys.executable).with_name("uv")
 
 #: The modules that need an extra.
-OPTIONAL = ("channels_workers.tasks", "channels_workers.logs.json", "channels_workers.jwt")
+OPTIONAL = (
+    *("channels_workers.tasks", "channels_workers.logs.json", "channels_workers.jwt"),
+    "channels_workers.metrics",
+)
 
 #: The extra of each.
-EXTRAS = ("tasks", "logs", "jwt")
+EXTRAS = ("tasks", "logs", "jwt", "metrics")
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -110,7 +113,7 @@ def test_what_needs_an_extra_says_what_to_install(
 def test_the_extras_bring_their_packages(wheel: Path, tmp_path: Path) -> None:
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    install(python, f"{wheel}[jwt,logs,tasks]")
+    install(python, f"{wheel}[jwt,logs,metrics,tasks]")
     run(UV, "pip", "check", "--quiet", "--python", python)
     imported = run(python, "-c", IMPORT_ALL, cwd=tmp_path)
     assert modules() <= set(imported.split())

@@ -11,6 +11,7 @@ import logging
 from tempfile import SpooledTemporaryFile
 
 from channels_workers.conf import configuration
+from channels_workers.interface.http.exchanges import INTERFACE, Exchanges
 from channels_workers.interface.types import Event, Receive, Scope
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
@@ -29,8 +30,9 @@ TOO_LATE, TOO_LARGE, TOO_MUCH = 408, 413, 503
 class Bodies:
     """The bodies that one interface server keeps at the moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, exchanges: Exchanges | None = None) -> None:
         self.kept = 0
+        self._exchanges = Exchanges() if exchanges is None else exchanges
         self._episodes = Episodes()
 
     def judge_length(self, length: int) -> int:
@@ -38,6 +40,7 @@ class Bodies:
         limit = configuration().REQUEST_BODY_SIZE
         if length <= limit:
             return 0
+        self._exchanges.refuse("body_size")
         self._episodes.log(
             logger,
             logging.WARNING,
@@ -51,6 +54,7 @@ class Bodies:
         """Count *size* more bytes; return 0, or the status to answer if they are too many."""
         limit = configuration().REQUEST_BYTES_WAITING
         if self.kept + size > limit:
+            self._exchanges.refuse("all_bodies")
             self._episodes.log(
                 logger,
                 logging.WARNING,
@@ -69,6 +73,7 @@ class Bodies:
 
     def note_late(self) -> int:
         """Log that a body took too long; return the status to answer."""
+        self._exchanges.refuse("body_time")
         self._episodes.log(
             logger,
             logging.WARNING,
@@ -77,6 +82,10 @@ class Bodies:
             extra=fields("request_refused"),
         )
         return TOO_LATE
+
+    def note_refused(self, status: int) -> None:
+        """Note that a server program answers *status* at once: the application sees no request."""
+        self._exchanges.count(INTERFACE, status)
 
 
 class Body:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from channels_workers.conf import configuration
 from channels_workers.interface.http.bodies import Body
+from channels_workers.interface.http.exchanges import Exchanges, note_answer
 from channels_workers.interface.http.refusals import refuse, refuse_for_now
 from channels_workers.interface.http.request import Request
 from channels_workers.interface.http.request_protocol import STOPPING, RequestProtocol
@@ -35,7 +36,11 @@ class ByWorkers:
     """
 
     def __init__(
-        self, layer: Callable[[], WorkerLayer], join: Callable[[], None], answers: Answers
+        self,
+        layer: Callable[[], WorkerLayer],
+        join: Callable[[], None],
+        answers: Answers,
+        exchanges: Exchanges | None = None,
     ) -> None:
         self.get_layer = layer
         self.known: set[Request] = set()
@@ -44,11 +49,13 @@ class ByWorkers:
         self.is_stopping = False
         self._join = join
         self._answers = answers
+        self._exchanges = Exchanges() if exchanges is None else exchanges
         self._settled = asyncio.Event()
 
     async def __call__(self, scope: Scope, body: Body, send: Send) -> None:
         """Let a worker answer a request whose whole *body* has come."""
         if self.is_stopping:  # and perhaps not in the layer any more
+            self._exchanges.refuse("stopping")
             await refuse_for_now(scope, body, send, STOPPING.text, STOPPING.retry_after)
             return
         limits = configuration()
@@ -57,22 +64,26 @@ class ByWorkers:
             self.episodes.log(
                 logger, logging.WARNING, TOO_MANY, limits.REQUESTS_WAITING, extra=extra
             )
+            self._exchanges.refuse("workers_busy")
             await refuse_for_now(scope, body, send)
             return
         self._join()
         protocol = RequestProtocol(scope, body.size, limits, self.episodes)
-        answer = Answer(send, self._answers, NoSlot())
+        slot = NoSlot()
+        answer = Answer(send, self._answers, slot)
         request = Request(self.get_layer(), self, protocol, body, answer)
         try:
             await request.serve()
         finally:
             answer.close()
+            note_answer(scope, answer.status, lingers=slot.lingers or request.has_lingered)
         if (refusal := request.refusal) is None:
             return
+        self._exchanges.refuse("stopping" if refusal == STOPPING else "no_answer")
         if refusal.status == 503:
             await refuse_for_now(scope, body, send, refusal.text, refusal.retry_after)
         else:
-            await refuse(body, send, *refusal)
+            await refuse(scope, body, send, *refusal)
 
     # Called by requests
 

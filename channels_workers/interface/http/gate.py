@@ -6,6 +6,14 @@ import asyncio
 
 from channels_workers.conf import http_by
 from channels_workers.interface.http.bodies import Bodies, Body
+from channels_workers.interface.http.exchanges import (
+    EXCHANGE,
+    INTERFACE,
+    WORKERS,
+    Exchange,
+    Exchanges,
+    note_answer,
+)
 from channels_workers.interface.http.refusals import refuse, refuse_for_now
 from channels_workers.interface.http.responses import Answer, Answers
 from channels_workers.interface.http.slots import KEY, NoPlace, Place, Places
@@ -24,11 +32,18 @@ class HttpGate:
     that loop would hang, and the process with it.
     """
 
-    def __init__(self, http: Application, by_workers: Application, answers: Answers) -> None:
+    def __init__(
+        self,
+        http: Application,
+        by_workers: Application,
+        answers: Answers,
+        exchanges: Exchanges | None = None,
+    ) -> None:
         self.http = http
+        self.exchanges = Exchanges() if exchanges is None else exchanges
         self.by_workers = by_workers
         self.ending = False
-        self.bodies = Bodies()
+        self.bodies = Bodies(self.exchanges)
         self.places = Places()
         self.answers = answers
         self._in_flight = 0
@@ -37,14 +52,24 @@ class HttpGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request: by *http* or workers, or with 503 once the end has begun."""
+        by = http_by(consumers_path(scope))
+        exchange = Exchange()
+        end = self.exchanges.begin(by)
+        try:
+            await self._exchange({**scope, EXCHANGE: exchange}, receive, send, by)
+        finally:
+            end(exchange)
+
+    async def _exchange(self, scope: Scope, receive: Receive, send: Send, by: str) -> None:
         if self.ending:
+            self.exchanges.refuse("stopping")
             await refuse_for_now(scope, receive, send, ENDING, b"1")
             return
         self._in_flight += 1
         self._idle.clear()
         try:
-            is_theirs = http_by(consumers_path(scope)) == "workers"
-            await self.serve(scope, receive, send, self.by_workers if is_theirs else self._ask)
+            page = self.by_workers if by == WORKERS else self._ask
+            await self.serve(scope, receive, send, page)
         finally:
             self._in_flight -= 1
             if not self._in_flight:
@@ -61,7 +86,7 @@ class HttpGate:
         try:
             status = await body.collect(scope)
             if status:
-                await refuse(receive, send, status)
+                await refuse(scope, receive, send, status)
             elif not body.is_gone:
                 await page(scope, body, send)
         finally:
@@ -71,6 +96,7 @@ class HttpGate:
         try:
             place = await self.places.take(body.gone)
         except NoPlace:
+            self.exchanges.refuse("no_place")
             await refuse_for_now(scope, body, send)
             return
         if place is not None:
@@ -90,8 +116,10 @@ class HttpGate:
         finally:
             place.leave()
             answer.close()
+            note_answer(scope, answer.status, lingers=place.lingers)
 
-
-async def refuse_request(scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuse a request of an address that has too many in flight."""
-    await refuse(receive, send, 429)
+    async def refuse_address(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request of an address that has too many in flight."""
+        self.exchanges.refuse("address")
+        self.exchanges.count(INTERFACE, 429)
+        await refuse(scope, receive, send, 429)

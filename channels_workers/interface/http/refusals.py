@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from channels_workers.interface.http.exchanges import note_status
 from channels_workers.interface.servers.daphne.server import close_after_answer
 from channels_workers.interface.types import Receive, Scope, Send
 
@@ -27,19 +28,30 @@ RETRY_AFTER = {429: b"5", 503: b"5"}
 
 
 async def refuse(
-    receive: Receive, send: Send, status: int, text: bytes = b"", retry_after: bytes = b""
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    status: int,
+    text: bytes = b"",
+    retry_after: bytes = b"",
 ) -> None:
     """Answer *status*, drop the rest of the request, and have the connection closed."""
     body = text or TEXTS[status]
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     if retry_after := retry_after or RETRY_AFTER.get(status, b""):
         headers.append((b"retry-after", retry_after))
-    await _answer(receive, send, status, headers, body)
+    await _answer(scope, receive, send, status, headers, body)
 
 
 async def _answer(
-    receive: Receive, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes,
 ) -> None:
+    note_status(scope, status)
     headers += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
     close_after_answer(send)
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -56,10 +68,10 @@ async def refuse_for_now(
 ) -> None:
     """Answer 503; let an ``EventSource``, which gives up after an error, come back by itself."""
     if not _takes_events(scope):
-        await refuse(receive, send, 503, text, retry_after)
+        await refuse(scope, receive, send, 503, text, retry_after)
         return
     body = b"retry: %d\n\n" % (1000 * int(retry_after or RETRY_AFTER[503]))
-    await _answer(receive, send, 200, [(b"content-type", b"text/event-stream")], body)
+    await _answer(scope, receive, send, 200, [(b"content-type", b"text/event-stream")], body)
 
 
 def _takes_events(scope: Scope) -> bool:

@@ -82,6 +82,7 @@ class Request:
         self.answer = answer
         self.reply_channel = ""
         self.refusal: Refuse | None = None
+        self.has_lingered = False  # it waited for news
         self._waiting: deque[Respond] = deque()
         self._waiting_size = 0
         self._came = self._told = 0  # offsets in a finished response
@@ -246,6 +247,7 @@ class Request:
         """Note that a worker has finished the message *order*."""
         self._heard_at = asyncio.get_running_loop().time()
         self._perform(self.protocol.release(order))
+        self.has_lingered = self.has_lingered or self.protocol.lingers
 
     def end_told(self) -> None:
         """Note that the layer has forgotten this request: there will be no disconnect."""

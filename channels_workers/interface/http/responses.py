@@ -47,8 +47,12 @@ class Slot(Protocol):
 class NoSlot:
     """The place of a response that workers make: none."""
 
+    def __init__(self) -> None:
+        self.lingers = False
+
     def stream(self) -> None:
-        """Do nothing."""
+        """Note that the response streams."""
+        self.lingers = True
 
 
 class ResponseTransport(Protocol):
@@ -212,6 +216,7 @@ class Answer:
     """One answer: what the application gets as `send`, and what goes on to the server's *send*."""
 
     def __init__(self, send: Send, answers: Answers, place: Slot) -> None:
+        self.status = 0  # once it has begun
         self._send = send
         self._answers = answers
         self._place = place
@@ -284,6 +289,7 @@ class Answer:
 
     def _put(self, event: Event) -> None:
         size = len(event.get("body") or b"")
+        self.status = event.get("status", self.status)
         self._reader.put += size
         if self._writer is None and size <= PIECE:
             writing = self._write(event).__await__()

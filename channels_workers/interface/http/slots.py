@@ -104,10 +104,12 @@ class Place:
         self._places = places
         self._loop = asyncio.get_running_loop()
         self._is_stream = self._is_left = False
+        self.lingers = False  # it was asked to let others in
 
     def stream(self) -> None:
         """Give it back while the request goes on, if no more than ``STREAMS_AT_ONCE`` do so."""
         places = self._places
+        self.lingers = True
         if self._is_left or self._is_stream:
             return
         if places.streams < configuration().STREAMS_AT_ONCE:

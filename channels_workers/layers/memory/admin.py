@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from channels_workers.conf import configuration
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.base import FORMAT_VERSION
+from channels_workers.layers.clock import OwnClock
 from channels_workers.layers.memory import delays
 from channels_workers.layers.memory.plan import dead_letter
-from channels_workers.layers.memory.store import Store, process_of
+from channels_workers.layers.memory.store import Store, Stream, process_of
 from channels_workers.layers.status import (
     ChannelStatus,
     ServerStatus,
@@ -75,6 +77,12 @@ class MemoryAdmin(LayerAdmin):
             store.dead.add(process)
             store.awaiting_cleanup.add(process)
             return True
+
+    def kind_of(self, process: str) -> str:
+        """Return the kind of *process*."""
+        with self.store.changed:
+            found = self.store.process_info.get(process)
+        return found.kind if found else ""
 
     def awaiting_cleanup(self) -> set[str]:
         """Return the dead processes whose cleanup has not finished."""
@@ -169,7 +177,7 @@ class MemoryAdmin(LayerAdmin):
             return {name for _, info in self.store.of_kind("worker") for name in info.channels}
 
     def status(self) -> Status:
-        """Return the processes, channels and counts of the layer, without ages of messages."""
+        """Return the processes, channels and counts of the layer."""
         store = self.store
         with store.changed:
             listeners = count_listeners(info for _, info in store.of_kind("worker"))
@@ -190,7 +198,11 @@ class MemoryAdmin(LayerAdmin):
                 ],
                 channels=[
                     ChannelStatus(
-                        name, len(stream.waiting), len(stream.pending), None, listeners[name]
+                        name,
+                        len(stream.waiting),
+                        len(stream.pending),
+                        _oldest(stream),
+                        listeners[name],
                     )
                     for name, stream in sorted(store.streams.items())
                 ],
@@ -199,6 +211,13 @@ class MemoryAdmin(LayerAdmin):
                 delayed=len(store.delayed),
                 next_due=min((later.due for later in store.delayed.values()), default=None),
             )
+
+
+def _oldest(stream: Stream) -> float | None:
+    """Return the age of the oldest message of *stream* (s), None without one."""
+    tokens = [*islice(stream.waiting, 1), *stream.pending]
+    age = OwnClock().age(min(tokens)) if tokens else None
+    return None if age is None else round(age, 3)
 
 
 def _is_lagging(entries: Sequence[InboxEntry]) -> bool:

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from channels_workers import recorder
 from channels_workers.django_parts import is_in_tests
 from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.clock import OwnClock
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.admin import MemoryAdmin
 from channels_workers.layers.memory.plan import Plan, dead_letter
@@ -38,6 +40,9 @@ from channels_workers.layers.types import (
 )
 from channels_workers.logs import fields
 
+if TYPE_CHECKING:
+    from channels_workers.metrics.layer import LayerInstruments
+
 logger = logging.getLogger(__name__)
 
 UNHEARD = (
@@ -64,10 +69,12 @@ class InMemoryChannelLayer(WorkerLayer):
     def __init__(self, store: Store | None = None, **config: Any) -> None:
         super().__init__(**config)
         self.store = store or Store()
+        self.clock = OwnClock()
         self.admin = MemoryAdmin(self.store, self.refusals)
         self.relays = MemoryRelays(self.store, self.get_capacity)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_unheard_logged = False
+        self._instruments: LayerInstruments | None = None
         self._is_cut_off = False  # in a forked child: the receivers are in its parent
 
     def begin_in_child(self) -> None:
@@ -171,6 +178,14 @@ class InMemoryChannelLayer(WorkerLayer):
         """End a connection."""
         return self.store.close(reply_channel, code)
 
+    def inbox_lag(self) -> float | None:
+        """Return how old the oldest entry of the inbox is (s); 0 if there is none."""
+        server = self._server
+        entries = self.store.inboxes.get(server.id) if server is not None else None
+        for entry in entries or ():
+            return self.clock.age(entry.id)
+        return 0.0
+
     async def retire_server(self) -> None:
         """Leave all groups and delete the registration."""
         if self._server is not None:
@@ -193,6 +208,8 @@ class InMemoryChannelLayer(WorkerLayer):
                 self.store.process_info[process] = about
 
     def _register(self, process: str, about: ProcessInfo) -> None:
+        found = recorder.instruments()
+        self._instruments = found.layer if found else None
         with self.store.changed:
             self._is_cut_off = False
             self.store.counters[process] = 1
@@ -240,6 +257,7 @@ class InMemoryChannelLayer(WorkerLayer):
         """Finish a delivery in one step; see ``commit.lua``."""
         delivery, operations, session, ends = finished
         store, reply = self.store, delivery.reply_channel
+        began = time.monotonic() if self._instruments is not None else 0.0
         with store.changed:
             if not store.is_owner(delivery):
                 return Committed.STALE
@@ -255,7 +273,9 @@ class InMemoryChannelLayer(WorkerLayer):
             if reply and record is not None:
                 plan.finish_order(reply, record, ends=ends)
             plan.write()
-            return Committed.DONE
+        if self._instruments is not None:
+            self._instruments.committed(1, time.monotonic() - began)
+        return Committed.DONE
 
     def change_groups(self, delivery: Delivery, changes: Sequence[Join | Leave]) -> Committed:
         """Join and leave groups now; see ``change_groups.lua``."""

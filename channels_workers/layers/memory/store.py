@@ -86,8 +86,9 @@ class Store:
         self.inbox_listeners: dict[str, Callable[[], None]] = {}
         #: Called when any channel got a message; they must not block.
         self.stream_listeners: set[Callable[[], None]] = set()
-        #: Tokens, each larger than all before.
-        self.tokens = map("{:020d}".format, count(1))
+        #: Tokens, each larger than all before: the time (monotonic ns), and a number.
+        times = iter(time.monotonic_ns, None)
+        self.tokens = map("{:020d}-{:020d}".format, times, count(1))
         #: Heartbeat counters of the registered processes.
         self.counters: dict[str, int] = {}
         self.process_info: dict[str, ProcessInfo] = {}

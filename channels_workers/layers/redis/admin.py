@@ -100,6 +100,14 @@ class RedisAdmin(LayerAdmin):
         name = wire.written_name(process)
         return bool(self._call(Request("mark_dead", [name, counter, DEAD_REMEMBERED])))
 
+    def kind_of(self, process: str) -> str:
+        """Return the kind of *process*."""
+        name = self.client.key("process_info"), wire.written_name(process)
+        with self._turn, self.client.explained():
+            found: Any = self.client.redis.hget(*name)
+        about = read_about(found) if found else None
+        return about.kind if about else ""
+
     def awaiting_cleanup(self) -> set[str]:
         """Return the dead processes whose cleanup has not finished."""
         found: set[bytes] = self._read("SMEMBERS", "awaiting_cleanup", "set")

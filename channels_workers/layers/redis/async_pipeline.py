@@ -19,6 +19,7 @@ import redis.exceptions
 from channels_workers.concurrency.futures import settle
 from channels_workers.layers.redis import redis_py
 from channels_workers.layers.redis.hosts import goes_on
+from channels_workers.layers.redis.meter import Meter
 from channels_workers.layers.redis.resp import (
     ASK_RUN,
     INCOMPLETE,
@@ -52,6 +53,7 @@ class AsyncPipeline(asyncio.Protocol):
         self._expected = 0
         self._written_at = 0.0  # monotonic seconds
         self._watch: asyncio.TimerHandle | None = None
+        self.meter = Meter()
 
     async def open(self) -> None:
         """Connect, unless it is open; raises the errors of redis-py."""
@@ -65,6 +67,7 @@ class AsyncPipeline(asyncio.Protocol):
             raise asyncio.CancelledError
         if transport.is_closing():
             raise redis.exceptions.ConnectionError("Redis closed the connection at once.")
+        self.meter.opened()
         self._transport = transport
         self._reader = new_reader()
         self._opened_by = transport.get_protocol()
@@ -176,6 +179,7 @@ class PublicAsyncPipeline(AsyncPipeline):
         self._connection = await self.pool.get_connection()  # type: ignore[no-untyped-call]
         if not goes_on():  # the task was cancelled, which redis-py swallowed
             raise asyncio.CancelledError
+        self.meter.opened()
         self._is_open = True
 
     def start(self, data: bytes, count: int, done: Done) -> None:

@@ -14,6 +14,7 @@ import redis
 import redis.exceptions
 
 from channels_workers.layers.redis import redis_py
+from channels_workers.layers.redis.meter import Meter
 from channels_workers.layers.redis.resp import (
     ASK_RUN,
     INCOMPLETE,
@@ -41,6 +42,7 @@ class BlockingPipeline:
         self._socket: socket.socket | None = None
         self._reader = new_reader()
         self._buffer = bytearray(READ_SIZE)
+        self.meter = Meter()
 
     def open(self) -> None:
         """Connect, unless it is open; raises the errors of redis-py."""
@@ -95,6 +97,7 @@ class BlockingPipeline:
         self.write(packed([ASK_RUN]))
         (info,) = self.read(1)
         self.run = run_of(info)
+        self.meter.opened()
 
     def release(self) -> None:
         """Close the connection and give it back to its pool."""
@@ -115,6 +118,7 @@ class PublicBlockingPipeline(BlockingPipeline):
         """Connect, unless it is open."""
         if self._connection is None:
             self._connection = self.pool.get_connection()
+            self.meter.opened()
 
     def write(self, data: bytes) -> None:
         """Write packed commands."""

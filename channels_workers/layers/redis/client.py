@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -11,6 +12,7 @@ from typing import Any, cast
 import redis
 import redis.exceptions
 
+from channels_workers import recorder
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerRefused, LayerUnfit
 from channels_workers.layers.aside import printable
@@ -101,12 +103,16 @@ class Client:
         """
         client = self.quick if quick else self.redis
         command = request.command(self.prefix)
+        found, began = recorder.current(), time.monotonic()
         with self.explained():
             try:
-                return client.execute_command(*command)  # type: ignore[no-untyped-call]
+                reply = client.execute_command(*command)  # type: ignore[no-untyped-call]
             except redis.exceptions.NoScriptError:
                 self.load_scripts(request.script)
-                return client.execute_command(*command)  # type: ignore[no-untyped-call]
+                reply = client.execute_command(*command)  # type: ignore[no-untyped-call]
+        if found is not None:
+            found.layer.answered([request.script], time.monotonic() - began)
+        return reply
 
     def read(self, command: str, name: str, kind: str, *arguments: str) -> Any:
         """Return the reply to *command* on the key *name*; set the key aside if it is no *kind*."""
@@ -123,6 +129,12 @@ class Client:
     def mend(self, names: Iterable[str], kind: str) -> None:
         """Set those of the keys *names* aside that have another type than *kind*."""
         self.call(Request("mend_keys", [part for name in names for part in (name, kind)]))
+
+    def time(self) -> float:
+        """Return the time of Redis (Unix s), at the microsecond."""
+        with self.explained():
+            seconds, microseconds = self.redis.time()
+        return float(seconds + microseconds / 1e6)
 
     def load_scripts(self, *names: str) -> None:
         """Load the scripts *names* into Redis."""
@@ -204,6 +216,11 @@ class Client:
         """Store the format version in Redis, unless there is one."""
         with self.explained():
             self.redis.setnx(self._format, FORMAT_VERSION)
+
+    def note_epoch(self, epoch: str) -> None:
+        """Note in the metrics that a process of ours is registered in *epoch*."""
+        if (found := recorder.current()) is not None:
+            found.layer.registered(f"{self} {self.prefix}", epoch)
 
     def flush(self, own: str) -> None:
         """Delete every key with the prefix, except those of living processes; notify all servers.

@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from channels_workers import recorder
 from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
 from channels_workers.layers.redis import permissions
 from channels_workers.layers.redis.options import Host, describe, read_options, refuse
@@ -26,6 +27,9 @@ OLDEST_VERSION = (6, 2)
 
 #: The errors of redis-py if the server does not answer, or the connection is cut.
 DISCONNECTED = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
+
+#: The errors of a Redis that answers.
+REFUSED = (redis.exceptions.ResponseError, redis.exceptions.BusyLoadingError)
 
 #: How transient errors begin: Redis loads its data, is full, cannot write to its disk, is a
 #: replica, has no replica, or runs a long script. Our scripts raise the first two after a loss.
@@ -114,10 +118,21 @@ def refusal(error: Exception) -> str:
     return ""
 
 
+def kind_of(error: Exception) -> str:
+    """Return what kind of error this is, for the metrics."""
+    if isinstance(error, redis.exceptions.TimeoutError | TimeoutError):
+        return "timeout"
+    if refusal(error) or isinstance(error, REFUSED):
+        return "refused"
+    return "connection" if isinstance(error, DISCONNECTED) else "other"
+
+
 def unavailable(host: Host, error: Exception) -> LayerUnavailable:
     """Return the error to raise or log after *error* from the Redis at *host*."""
     if isinstance(error, LayerUnavailable):
         return error
+    if (found := recorder.current()) is not None:
+        found.layer.failed(kind_of(error))
     if cure := refusal(error):
         said = plain(str(error)).rstrip(".")
         return LayerRefused(f"Redis at {describe(host)} refuses us: {said}. {cure}")

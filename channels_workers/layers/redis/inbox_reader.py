@@ -73,6 +73,7 @@ class InboxReader:
         self.server = server
         self.listener = listener
         self.read_at = time.monotonic()
+        self.is_behind = False  # entries that were read wait for their turn
         self.loop = asyncio.get_running_loop()
         self._attempts = Backoff(logger, "Reading the inbox")
         self._untrimmed = 0  # bytes
@@ -113,6 +114,7 @@ class InboxReader:
         reply = replies if isinstance(replies, Exception) else replies[0]
         try:
             entries = deque(wire.read_inbox(reply))
+            self.is_behind = bool(entries)
         except Exception as error:  # noqa: BLE001  (see read)
             self._stop(error)
         else:
@@ -129,6 +131,7 @@ class InboxReader:
                     self.loop.call_soon(self._process, entries)
                     return
             self.read_at = time.monotonic()
+            self.is_behind = False
             if self.server.unreadable:
                 self.listener.keep_unreadable(self.server.take_unreadable())
             if self._attempts.failures:

@@ -11,6 +11,7 @@ from typing import Any
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.clock import LayerClock
 from channels_workers.layers.codec import Content
 from channels_workers.layers.redis import requests, told, wire
 from channels_workers.layers.redis.admin import RedisAdmin
@@ -53,6 +54,7 @@ class RedisChannelLayer(WorkerLayer):
     def __init__(self, hosts: Any = None, prefix: str = "channels", **config: Any) -> None:
         super().__init__(**config)
         self.client = Client(hosts, prefix)
+        self.clock = LayerClock(self.client.time)
         self.streams = Streams(self.client, self.refusals)
         self.admin = RedisAdmin(self.client, self.refusals)
         self.relays = RedisRelays(self.client, self.get_capacity)
@@ -67,6 +69,7 @@ class RedisChannelLayer(WorkerLayer):
             self._of_parents.append(self._server_session)
         self._server_session = None
         self.client.renew()
+        self.clock = LayerClock(self.client.time)
         self.streams.begin_in_child()
         self.admin = RedisAdmin(self.client, self.refusals)
         self._registrations.begin_in_child()
@@ -191,6 +194,11 @@ class RedisChannelLayer(WorkerLayer):
         """Return for how long the inbox of this process was not read to its end (s)."""
         session = self._running_session()
         return session.inbox_waits() if session else 0.0
+
+    def inbox_lag(self) -> float | None:
+        """Return how old the entry is that this process has reached in its inbox (s)."""
+        session = self._running_session()
+        return session.inbox_lag(self.clock.age) if session else 0.0
 
     async def retire_server(self) -> None:
         """Leave all groups, delete inbox and registration, end the session."""

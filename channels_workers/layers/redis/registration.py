@@ -96,6 +96,7 @@ class Registrations:
         text = json.dumps(about._asdict())
         epoch = self.client.call(Request("register", [process, text, new_id()])).decode()
         self._by_process[process] = Registration(process, epoch, text)
+        self.client.note_epoch(epoch)
         return self._by_process[process]
 
     def describe(self, process: str, about: ProcessInfo) -> None:

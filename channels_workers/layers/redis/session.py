@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -18,7 +18,7 @@ from channels_workers.exceptions import LayerUnavailable, ServerEvicted
 from channels_workers.layers.redis import hosts, requests
 from channels_workers.layers.redis.async_pipeline import make_async_pipeline
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.inbox_reader import InboxReader
+from channels_workers.layers.redis.inbox_reader import INBOX_BLOCK, InboxReader
 from channels_workers.layers.redis.registration import Registration
 from channels_workers.layers.redis.requests import Request, ignore
 from channels_workers.layers.redis.writer import Writer
@@ -33,6 +33,9 @@ HEARTBEAT_INTERVAL = 1.0
 
 #: Connections registered again in one request.
 RESTORED_AT_ONCE = 100
+
+#: An empty inbox was read to its end so long ago at most (s), or Redis or the loop is late.
+OVERDUE = INBOX_BLOCK / 1000 + 1.0
 
 #: Ended connections that one heartbeat names; see ``heartbeat.lua``.
 ENDED_AT_ONCE = 5_000
@@ -115,6 +118,16 @@ class ServerSession:
     def inbox_waits(self) -> float:
         """Return for how long the inbox was not read to its end (s)."""
         return time.monotonic() - self._reader.read_at if self._registered.done() else 0.0
+
+    def inbox_lag(self, age: Callable[[str], float | None]) -> float | None:
+        """Return how old the entry is that was reached in the inbox (s), by *age*.
+
+        0 when all is read. A read that is overdue counts by the time since the last one.
+        """
+        if self._reader.is_behind:
+            return age(self.server.entry)
+        waits = self.inbox_waits()
+        return waits if waits > OVERDUE else 0.0
 
     def keep_unreadable(self, found: Iterable[Unreadable]) -> None:
         """Keep notes of unreadable data in Redis, soon."""
@@ -239,6 +252,7 @@ class ServerSession:
         self.server.restored()
         self.server.forget_requests(unrestored)
         self.registration.begin_again(epoch)
+        self.layer.client.note_epoch(epoch)
         logger.warning("This server is registered again", extra=self._fields("data_restored"))
 
     def _fields(self, event: str) -> dict[str, str | int]:

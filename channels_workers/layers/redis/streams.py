@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import redis.asyncio
 import redis.exceptions
 
+from channels_workers import recorder
 from channels_workers.conf import configuration
 from channels_workers.exceptions import MessageError
 from channels_workers.layers.aside import Aside
@@ -190,9 +191,13 @@ class Streams:
     def _call_by(self, pipeline: BlockingPipeline, requests: Sequence[Request]) -> list[Any]:
         try:
             pipeline.open()
-            prefix, run = self.client.prefix, pipeline.run
+            prefix, run, meter = self.client.prefix, pipeline.run, pipeline.meter
+            if meter.instruments is not None:
+                meter.began = time.monotonic()
             pipeline.write(b"".join([pack(each.command(prefix, run)) for each in requests]))
             replies = pipeline.read(len(requests))
+            if meter.instruments is not None:
+                meter.answered(requests)
             self._load_missing(pipeline, requests, replies)
         except Exception as error:
             self.client.explain(error)
@@ -212,10 +217,14 @@ class Streams:
         pipeline = self._pipeline()
         try:
             pipeline.open()
-            prefix, run = self.client.prefix, pipeline.run
+            prefix, run, meter = self.client.prefix, pipeline.run, pipeline.meter
+            if meter.instruments is not None:
+                meter.began = time.monotonic()
             scripts = [pack(request.command(prefix, run)) for request in requests]
             pipeline.write(b"".join((*scripts, as_written(pull, self._prefix))))
             replies = pipeline.read(len(requests))
+            if meter.instruments is not None:
+                meter.answered(requests)
             found = self._read_pulled(pipeline, pull.consumer)
             self._load_missing(pipeline, requests, replies)
         except Exception as error:
@@ -358,6 +367,8 @@ class Streams:
             letter = [channel, token, consumer, f"{wire.UNREADABLE}: {error}"]
             rest: Arguments = [configuration().DEAD_LETTERS, *self._refusals]
             self.client.call(Request("dead_letter", [*letter, *rest]))
+            if (found := recorder.current()) is not None:
+                found.worker.dead_lettered(channel)
         return read.deliveries
 
     def _set_aside(self, channel: str, error: MessageError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Collection
 from typing import Any
 
@@ -118,10 +119,15 @@ class Writer:
                 _answer(request, error)
         else:
             self._in_flight = requests
+            if pipeline.meter.instruments is not None:
+                pipeline.meter.began = time.monotonic()
             pipeline.start(data, len(requests), self._written)
 
     def _written(self, replies: list[Any] | Exception) -> None:
         requests = self._in_flight  # until all have results: what callbacks add must wait
+        pipeline = self._pipeline
+        if pipeline is not None and pipeline.meter.instruments is not None:
+            pipeline.meter.answered_by(requests, replies)
         try:
             error = self._answer_all(requests, replies)
         finally:

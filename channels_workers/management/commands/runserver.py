@@ -11,6 +11,7 @@ from daphne.management.commands.runserver import Command as DaphneCommand
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandParser
 
+from channels_workers import exporter
 from channels_workers.conf import configuration
 from channels_workers.handler import ViewConsumer
 from channels_workers.registry import get_channel_layer
@@ -46,6 +47,7 @@ class Command(DaphneCommand):  # type: ignore[misc]
             super().inner_run(*args, **options)
             return
         self.check_port()
+        exporter.record()
         threads = THREADS if options["use_threading"] else 1
         # Daphne's command serves static files in front of the workers, unless it must not.
         views = None if options.get("use_static_handler", True) else ViewConsumer()

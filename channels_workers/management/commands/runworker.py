@@ -15,9 +15,10 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, CommandError, CommandParser
 
+from channels_workers import exporter
 from channels_workers.checks.configuration import check_worker
 from channels_workers.concurrency.threads import Duty
-from channels_workers.conf import configuration
+from channels_workers.conf import configuration, metrics_ports
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import Delivery
 from channels_workers.logs import fields
@@ -96,6 +97,7 @@ class Command(BaseCommand):
 
     #: The process that has started this one with ``--processes``.
     parent: Parent | None = None
+    metrics_ports = ""
     _is_program = False
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -135,6 +137,14 @@ class Command(BaseCommand):
             action="store_true",
             help="For development: replace the worker processes when code changes.",
         )
+        parser.add_argument(
+            "--metrics-port",
+            type=_ports,
+            default="",
+            metavar="PORT",
+            help="Serve metrics for Prometheus on this port, or on the first free one of a range "
+            "such as 9100-9109 (default: METRICS_PORT of CHANNEL_WORKERS).",
+        )
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Run the command; end the process after it, even if threads still run."""
@@ -145,6 +155,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the workers; CommandError if they cannot start."""
         self.parent = Parent.find()
+        self.metrics_ports = options["metrics_port"]
+        try:
+            exporter.record(self.metrics_ports, options["layer"])
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from None
         layer = find_layer(options["layer"])
         try:
             if self.parent is None and (options["processes"] or options["reload"]):
@@ -183,6 +198,7 @@ class Command(BaseCommand):
             f"listening on channels {', '.join(group.channels)}",
             fields("worker_starts", process_id=group.process),
         )
+        exporter.serve(self.metrics_ports, parent.count if parent else 0)
         worker_process_ready.send(sender=group)
         group.start()
         if parent is not None:
@@ -242,6 +258,14 @@ def _at_least_one(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be a number from 1 on, not {text!r}")
     return number
+
+
+def _ports(text: str) -> str:
+    try:
+        metrics_ports(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _number_of_processes(text: str) -> int:

@@ -42,6 +42,14 @@ ROOMS = (
         has_workers=True,
     ),
     Room(
+        name="channels_workers-metrics",
+        describes="the same, and each process serves metrics",
+        application="labs.benchmarks.rooms.workers.asgi:application",
+        settings="labs.benchmarks.rooms.workers.metrics_settings",
+        layer=OURS,
+        has_workers=True,
+    ),
+    Room(
         name="channels_workers-waiting",
         describes="the same, with a consumer that waits 2 ms, as for a database",
         application="labs.benchmarks.rooms.workers.asgi:application",

@@ -13,6 +13,7 @@ from pytest_django import Settings
 from channels_workers.admin.look import ROWS, look
 from channels_workers.channel import Channel
 from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.aside import printable
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.memory.admin import MemoryAdmin
 from channels_workers.layers.types import ProcessInfo, Running
@@ -194,7 +195,7 @@ def test_hostile_names_are_text(
     assert "<img" not in text
     assert not set("\u202e\u0000\x1b") & set(text)
     state = config_of(admin_client.get(PAGE))["state"]
-    assert state["running"][0]["consumer"] == looks.printable(name)
+    assert state["running"][0]["consumer"] == printable(name)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -1e300, 2**70])

@@ -8,7 +8,7 @@ from pytest_django import Settings
 from channels_workers.message import Message
 from channels_workers.routing import include, route
 
-IDS = {f"channels_workers.{each}" for each in ("E030", "E031", "W020", "W021", "W022")}
+IDS = {f"channels_workers.{each}" for each in ("E028", "E029", "W020", "W021", "W022")}
 JWT = "channels_workers.jwt.validate"
 SIGNED = "channels_workers.tokens.signed.validate"
 LONG = {"ALGORITHM": "HS256", "KEY": "k" * 32}
@@ -35,11 +35,11 @@ def ids(*arguments: Any) -> list[str]:
         (None, []),
         ({"VALIDATORS": [SIGNED]}, []),
         ({"VALIDATORS": [JWT], "JWT": {"KEYS": [LONG]}}, []),
-        ({"VALIDATOR": [SIGNED]}, ["E030"]),
-        ({"FIRST_FRAME": ["/first/"]}, ["E030"]),
-        ({"VALIDATORS": ["mysite.missing"]}, ["E031"]),
-        ({"VALIDATORS": [JWT]}, ["E031"]),
-        ({"VALIDATORS": [JWT], "JWT": {"KEYS": [{"ALGORITHM": "none", "KEY": "x"}]}}, ["E030"]),
+        ({"VALIDATOR": [SIGNED]}, ["E028"]),
+        ({"FIRST_FRAME": ["/first/"]}, ["E028"]),
+        ({"VALIDATORS": ["mysite.missing"]}, ["E029"]),
+        ({"VALIDATORS": [JWT]}, ["E029"]),
+        ({"VALIDATORS": [JWT], "JWT": {"KEYS": [{"ALGORITHM": "none", "KEY": "x"}]}}, ["E028"]),
         ({"VALIDATORS": [JWT], "JWT": {"KEYS": [{**LONG, "KEY": "k" * 31}]}}, ["W020"]),
         ({"VALIDATORS": [SIGNED], "REQUIRE_EXPIRY": False}, []),
         ({"VALIDATORS": [SIGNED], "REQUIRE_EXPIRY": False, "LONGEST": 0}, ["W021"]),

@@ -7,10 +7,9 @@ import pytest
 from pytest_django import Settings
 
 from channels_workers.channel import Channel
-from channels_workers.interface.load import numbers
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
-from channels_workers.layers.status import ChannelStatus, Status, WorkerStatus
+from channels_workers.layers.status import ChannelStatus, Status, WorkerStatus, load_of
 from channels_workers.layers.types import ProcessInfo
 from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
@@ -41,7 +40,7 @@ def test_only_channels_with_waiting_messages_have_an_age() -> None:
         ],
         workers=[worker(1, 2), worker(0, 4)],
     )
-    assert numbers(status) == {
+    assert load_of(status) == {
         "oldest": 2.718,
         "waiting": 5,
         "busy": 0.167,
@@ -52,7 +51,7 @@ def test_only_channels_with_waiting_messages_have_an_age() -> None:
 
 def test_a_site_without_workers_has_a_load() -> None:
     expected = {"oldest": 0.0, "waiting": 0, "busy": 0.0, "threads": 0, "workers": 0}
-    assert numbers(Status()) == expected
+    assert load_of(Status()) == expected
 
 
 async def test_the_page_shows_what_waits(redis_server: RedisServer) -> None:

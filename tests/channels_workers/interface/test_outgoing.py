@@ -22,6 +22,7 @@ from channels_workers.interface.outgoing import (
     outgoing_for,
 )
 from channels_workers.interface.servers.daphne.twisted import unsent_bytes
+from channels_workers.interface.traffic import Traffic
 
 
 class Server:
@@ -300,7 +301,7 @@ class Reader(Outgoing):
     """The output of a client that has this much left to read."""
 
     def __init__(self, unread: Unread) -> None:
-        super().__init__(Server().send, Configuration(), self.fall, unread)
+        super().__init__(Server().send, Configuration(), self.fall, unread, Traffic())
         self.size = 0
         self.is_cut = False
 

@@ -15,6 +15,7 @@ from channels_workers.interface.first_frame import FirstFrameProtocol
 from channels_workers.interface.protocol import WebSocketProtocol
 from channels_workers.interface.replies import connect_content
 from channels_workers.interface.tokens import protocol_for, with_token
+from channels_workers.interface.traffic import Traffic
 from channels_workers.log_limits import Episodes
 
 TOKEN = "abc:def-ghi"
@@ -40,7 +41,7 @@ def handshake(*offered: str, path: str = "/chat/", **headers: str) -> dict[str, 
 
 
 def protocol(scope: dict[str, Any]) -> WebSocketProtocol:
-    return protocol_for(with_token(scope), Configuration(), Episodes(), Backlog())
+    return protocol_for(with_token(scope), Configuration(), Episodes(), Backlog(), Traffic())
 
 
 def test_the_token_is_in_one_place_only() -> None:

@@ -28,6 +28,7 @@ from channels_workers.layers.types import (
     Delivery,
     Due,
     Finished,
+    InboxKind,
     Join,
     Leave,
     Liveness,
@@ -491,6 +492,62 @@ class LayerContract:
         assert await process.commit(delivery) is Committed.DONE
         await recorder.until(lambda: recorder.releases == [0, 1])
         await process.pull_nothing()
+
+    async def test_the_clock_tells_how_old_messages_and_entries_are(
+        self, process: Process, other: Process
+    ) -> None:
+        clock = other.layer.clock
+        await asyncio.to_thread(clock.read)
+        began = time.monotonic()
+        recorder = await process.connect()
+        published = time.monotonic()
+        delivery = await other.pull()
+        assert await other.commit(delivery) is Committed.DONE
+        await recorder.until(lambda: recorder.releases == [0])
+        now = time.monotonic()
+        age, error = clock.age(delivery.token, now), clock.error()
+        assert age is not None
+        assert error is not None
+        assert now - published - error <= age <= now - began + error
+        position = process.layer.start_server().position
+        entry_age = clock.age(position, now)
+        assert entry_age is not None
+        assert 0 <= entry_age <= age
+
+    async def test_the_inbox_lags_while_it_is_carried_out(
+        self, process: Process, other: Process
+    ) -> None:
+        layer, lags = process.layer, []
+        await asyncio.to_thread(layer.clock.read)
+        recorder = await process.connected()
+        began = time.monotonic()
+
+        def deliver(content: Any, to_group: bool = False) -> None:
+            lags.append((layer.inbox_entry(), layer.inbox_lag()))
+            Recorder.deliver(recorder, content, to_group)
+
+        recorder.deliver = deliver  # type: ignore[method-assign]
+        other.layer.apply([other.send(recorder.channel, n=1)])
+        await recorder.until(lambda: len(recorder.messages) == 1)
+        [(entry, lag)] = lags
+        assert entry == layer.inbox_entry() == layer.start_server().position
+        assert lag is not None
+        error = layer.clock.error()
+        assert error is not None
+        assert 0 <= lag <= time.monotonic() - began + error
+        async with asyncio.timeout(TIMEOUT):
+            while layer.inbox_lag() != 0:  # noqa: ASYNC110  (a layer tells nobody)
+                await asyncio.sleep(0)
+        assert layer.inbox_operations() == {
+            **dict.fromkeys(map(str.lower, InboxKind.__members__), 0),
+            "send": 1,
+            "release": 1,
+        }
+
+    async def test_the_clock_does_not_know_ids_without_a_time(self, process: Process) -> None:
+        await asyncio.to_thread(process.layer.clock.read)
+        assert process.layer.clock.age("") is None
+        assert process.layer.clock.age("restored") is None
 
     async def test_publishing_again_has_no_effect(self, process: Process) -> None:
         recorder = await process.connect()

@@ -38,6 +38,9 @@ class Judge(Protocol):
     def note_late(self) -> int:
         """Judge a body that takes too long."""
 
+    def note_refused(self, status: int) -> None:
+        """Note that a request is answered *status*, without the application."""
+
 
 class JudgedRequest:
     """A request of Daphne whose body is judged while it comes, not only when it is complete."""
@@ -72,6 +75,7 @@ class JudgedRequest:
     def refuse(self, status: int) -> None:
         """Answer at once; over HTTP/2 only after the body, of which nothing is kept."""
         self.refused = status
+        self.judge.note_refused(status)
         self.requestHeaders.removeHeader(b"expect")
         self.release()
         if isinstance(self.channel, JudgedChannel):

@@ -1,0 +1,90 @@
+"""Measures what metrics cost: the same room with and without them, in turns.
+
+Each measurement has fresh processes and an empty Redis. The figures are medians of the repeats.
+Nobody scrapes meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from labs.benchmarks.comparison.subjects import on_one_core
+from labs.benchmarks.measuring.command import chosen, parser_of
+from labs.benchmarks.measuring.conditions import as_markdown, conditions
+from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
+from labs.benchmarks.measuring.results import Results
+from labs.benchmarks.measuring.series import measure_all
+from labs.benchmarks.measuring.subject import Measurement
+from labs.benchmarks.serving.cores import require_two_cores
+from labs.harness.command import BAD, GOOD, run_command
+from labs.harness.report import number, say, table
+
+COMMAND = "python -m labs.benchmarks.metering"
+
+#: Seconds, those before, and repeats of a full run, and of a quick one.
+FULL, QUICK = (3.0, 0.5, 9), (1.0, 0.3, 1)
+
+#: The room without metrics and with them, and the load.
+OFF, ON, LOAD = "channels_workers", "channels_workers-metrics", "rtt50"
+SERVER = "uvicorn"
+
+
+def measurements(seconds: float, warmup: float) -> list[Measurement]:
+    """Return both measurements, which take turns."""
+    options = {"seconds": seconds, "warmup": warmup}
+    return [Measurement(on_one_core(room, SERVER), LOAD, LOAD, options) for room in (OFF, ON)]
+
+
+def names_of(measurement: Measurement) -> set[str]:
+    """Return the names that select *measurement*."""
+    return {measurement.name, measurement.subject.name, measurement.subject.room}
+
+
+def as_text(results: Results, given: dict[str, Any]) -> str:
+    """Return the report: the figures with and without metrics, and their ratio."""
+    rows = []
+    for figure in ("messages_per_s", "cpu_us server", "cpu_us worker", "cpu_us redis"):
+        off, on = (
+            results.median(on_one_core(room, SERVER).name, LOAD, figure) for room in (OFF, ON)
+        )
+        ratio = on / off if on is not None and off else None
+        rows.append([figure.replace("_", " "), number(off), number(on), number(ratio)])
+    figures = table(["median", "off", "on", "on / off"], rows, numbers=True)
+    parts = [["# The cost of metrics"], as_markdown(given), figures]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def compare(options: argparse.Namespace, logs: Path) -> int:
+    """Measure, write the results, and return the exit status: 1 if a measurement failed."""
+    seconds, warmup, repeats = QUICK if options.quick else FULL
+    found = chosen(options, measurements(options.seconds or seconds, warmup), names_of)
+    if options.list:
+        say("\n".join(f"{one.subject.name}: {one.name}" for one in found))
+        return GOOD
+    require_two_cores()
+    since, given = time.monotonic(), conditions(COMMAND, sys.argv[1:])
+    results = measure_all(found, options.repeats or repeats, logs)
+    given["minutes"] = round((time.monotonic() - since) / 60, 1)
+    given["all measured"] = "yes" if results.is_complete else "no"
+    folder = options.folder or (QUICK_RESULTS if options.quick else RESULTS)
+    text = as_text(results, given)
+    say(text)
+    content = {"conditions": given, "measurements": results.as_dict()}
+    for file in write(folder, "metrics", text, content):
+        say(str(file))
+    return GOOD if results.is_complete else BAD
+
+
+def main() -> int:
+    """Compare, and return the exit status."""
+    options = parser_of(COMMAND, __doc__, "a room").parse_args()
+    return run_command("benchmarks", partial(compare, options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
