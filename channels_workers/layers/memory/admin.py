@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import islice
 
@@ -33,6 +34,9 @@ from channels_workers.layers.types import (
     runs_once,
     server_of,
 )
+
+#: Matches the form of a token, which a dead letter has as its id.
+is_token = re.compile(r"[0-9]+(-[0-9]+)?").fullmatch
 
 
 class MemoryAdmin(LayerAdmin):
@@ -124,11 +128,12 @@ class MemoryAdmin(LayerAdmin):
         self, newest: int | None = None, before: str | None = None
     ) -> list[DeadLetter]:
         """Return the dead letters, oldest first: all, or the *newest* of them."""
-        if before is not None and not (before.isascii() and before.isdecimal()):
-            raise ValueError(f"{before!r} is no id of a dead letter, which is a number.")
+        if before is not None and not is_token(before):
+            raise ValueError(f"{before!r} is no id of a dead letter, such as 0042-0007.")
         with self.store.changed:
             letters = self.store.dead_letters
-            found = [each for each in letters if before is None or int(each.id) < int(before)]
+            end = None if before is None else _place(before)
+            found = [each for each in letters if end is None or _place(each.id) < end]
             return found if newest is None else found[max(0, len(found) - newest) :]
 
     def dead_letter(self, letter: str) -> DeadLetter | None:
@@ -218,6 +223,11 @@ def _oldest(stream: Stream) -> float | None:
     tokens = [*islice(stream.waiting, 1), *stream.pending]
     age = OwnClock().age(min(tokens)) if tokens else None
     return None if age is None else round(age, 3)
+
+
+def _place(token: str) -> tuple[int, ...]:
+    """Return what sorts tokens in the order in which they were made."""
+    return tuple(map(int, token.split("-")))
 
 
 def _is_lagging(entries: Sequence[InboxEntry]) -> bool:
