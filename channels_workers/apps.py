@@ -3,6 +3,7 @@
 from django.apps import AppConfig
 
 from channels_workers.binding.base import BindingMetaclass
+from channels_workers.tracing import switch
 
 __all__ = ["ChannelsWorkersConfig"]
 
@@ -15,7 +16,7 @@ class ChannelsWorkersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks and the data bindings."""
+        """Register the system checks and the data bindings; switch tracing on or off."""
         # Apps must be ready.
         from channels_workers.checks import (  # noqa: PLC0415
             apps,  # noqa: F401
@@ -29,3 +30,4 @@ class ChannelsWorkersConfig(AppConfig):
         )
 
         BindingMetaclass.register_all()
+        switch.set_up()

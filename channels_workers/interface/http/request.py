@@ -31,6 +31,8 @@ from channels_workers.layers.codec import Content
 from channels_workers.layers.types import ConnectionSnapshot, PendingMessage, Published
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import shown
+from channels_workers.tracing import hooks
+from channels_workers.tracing.hooks import Done
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ class Request:
         self.body = body
         self.answer = answer
         self.reply_channel = ""
+        self.trace: Any = None  # for the tracing
         self.refusal: Refuse | None = None
         self._waiting: deque[Respond] = deque()
         self._waiting_size = 0
@@ -327,15 +330,19 @@ class Request:
 
     def _publish(self, step: Publish) -> None:
         encode = self.layer.codec.encode
+        done: Done = self._published
+        content, last = step.content, disconnect_content(self.protocol.path)
+        if hooks.active is not None:
+            content, last, done = hooks.active.publish(self, step, last, done)
         try:
-            last = encode(disconnect_content(self.protocol.path))
-            message = (step.channel, self.reply_channel, step.order, encode(step.content), last)
+            order, reply_channel = step.order, self.reply_channel
+            message = (step.channel, reply_channel, order, encode(content), encode(last))
         except Exception as error:  # noqa: BLE001  (_fail looks at it)
             self._fail(error, is_published=False)
             return
         self._is_publishing = True
         try:
-            self.layer.start_publish(*message, self._published)
+            self.layer.start_publish(*message, done)
         except LayerUnavailable as error:
             self._is_publishing = False
             self._fail(error, is_published=False)

@@ -38,6 +38,7 @@ from channels_workers.layers.types import (
     new_id,
 )
 from channels_workers.logs import fields
+from channels_workers.tracing import hooks
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,9 @@ class InMemoryChannelLayer(WorkerLayer):
             while True:
                 arrived.clear()
                 if delivery := self.store.take(channel):
-                    return self.codec.decode(delivery.payload)
+                    content = self.codec.decode(delivery.payload)
+                    content.pop(hooks.CARRIER, None)
+                    return content
                 await arrived.wait()
         finally:
             self.store.stream_listeners.discard(listener)
@@ -239,7 +242,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def commit(self, finished: Finished) -> Committed:
         """Finish a delivery in one step; see ``commit.lua``."""
-        delivery, operations, session, ends = finished
+        delivery, operations, session, ends, _ = finished
         store, reply = self.store, delivery.reply_channel
         with store.changed:
             if not store.is_owner(delivery):

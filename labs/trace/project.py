@@ -1,0 +1,59 @@
+"""The settings and consumers of a room, whose processes write their spans to files.
+
+The variable `TRACES` is a folder. Each process appends to a file of its own there, a span as JSON
+per line.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+
+from channels_workers import Group, route
+from channels_workers.message import Message
+from chat_project.settings import *  # noqa: F403
+from chat_project.settings import CHANNEL_WORKERS as CHAT
+
+DEBUG = False
+ALLOWED_HOSTS = ["127.0.0.1"]
+CHANNEL_ROUTING = "labs.trace.project.channel_routing"
+CHANNEL_WORKERS = {**CHAT, "TRACING": True}
+
+#: What a consumer that fails has in its exception, and no span.
+SECRET = "Rhabarberbarbara"
+
+
+def enter(message: Message) -> None:
+    """Let a socket into the room."""
+    Group("lobby").add(message.reply_channel)
+    message.reply_channel.send({"accept": True})
+
+
+def say(message: Message) -> None:
+    """Send a frame to everybody in the room; fail for the text ``fail``."""
+    if message["text"] == "fail":
+        raise ValueError(SECRET)
+    Group("lobby").send({"text": message["text"]})
+
+
+channel_routing = [route("websocket.connect", enter), route("websocket.receive", say)]
+
+
+def _line(span: ReadableSpan) -> str:
+    return f"{span.to_json(indent=None)}\n"
+
+
+def _trace_to(folder: Path) -> None:
+    service = "worker" if "runworker" in sys.argv else "server"
+    file = (folder / f"{service}-{os.getpid()}.jsonl").open("a", buffering=1)
+    provider = TracerProvider(resource=Resource({"service.name": service}))
+    provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=file, formatter=_line)))
+    trace.set_tracer_provider(provider)
+
+
+if "TRACES" in os.environ:
+    _trace_to(Path(os.environ["TRACES"]))
