@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -21,7 +23,8 @@ from chat_project.settings import CHANNEL_WORKERS as CHAT
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1"]
 CHANNEL_ROUTING = "labs.trace.project.channel_routing"
-CHANNEL_WORKERS = {**CHAT, "TRACING": True}
+ROOT_URLCONF = "labs.trace.project"
+CHANNEL_WORKERS = {**CHAT, "TRACING": True, "HTTP": "workers"}
 
 #: What a consumer that fails has in its exception, and no span.
 SECRET = "Rhabarberbarbara"
@@ -39,6 +42,13 @@ def say(message: Message) -> None:
         raise ValueError(SECRET)
     Group("lobby").send({"text": message["text"]})
 
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Answer, in a worker."""
+    return HttpResponse("hello")
+
+
+urlpatterns = [path("page/", page)]
 
 channel_routing = [route("websocket.connect", enter), route("websocket.receive", say)]
 

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable, Iterator
 
+import msgpack
 import pytest
 from opentelemetry.trace import SpanKind
 
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.types import Published
+from channels_workers.tracing import hooks
 from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
 from labs.walk.room import Room
@@ -94,12 +97,6 @@ def test_each_frame_has_a_trace_that_links_to_its_handshake(
     assert linked < {span.context.span_id for span in handshakes}
 
 
-def test_a_disconnect_links_to_its_handshake(make_layer: MakeLayer, spans: Spans) -> None:
-    talk(make_layer)
-    handshakes = {span.context.span_id for span in spans.named("WebSocket handshake")}
-    assert len(handshakes) == 2
-
-
 def test_attributes_follow_the_conventions(make_layer: MakeLayer, spans: Spans) -> None:
     talk(make_layer, "hello")
     span = spans.one("process websocket.receive")
@@ -128,3 +125,42 @@ def test_no_span_has_the_text_of_a_frame(make_layer: MakeLayer, spans: Spans) ->
     talk(make_layer, "Rhabarberbarbara")
     assert spans.all()
     assert "Rhabarberbarbara" not in "".join(span.to_json() for span in spans.all())
+
+
+class Recorded(InMemoryChannelLayer):
+    """The layer in memory; it keeps the payloads that sockets publish."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.published: list[bytes] = []
+
+    def start_publish(
+        self,
+        channel: str,
+        reply_channel: str,
+        order: int,
+        payload: bytes,
+        disconnect_payload: bytes,
+        done: Callable[[Published | Exception], object],
+    ) -> None:
+        self.published += [payload, disconnect_payload]
+        message = channel, reply_channel, order, payload, disconnect_payload
+        super().start_publish(*message, done)
+
+
+def payloads() -> list[bytes]:
+    layer = Recorded()
+    talk(lambda: layer, "hello")
+    return layer.published
+
+
+def test_without_tracing_a_socket_publishes_its_content_alone() -> None:
+    assert hooks.active is None
+    *_, frame, nothing = payloads()
+    assert (frame, nothing) == (msgpack.packb({"path": "/", "text": "hello"}), b"")
+
+
+def test_with_tracing_a_frame_has_about_150_bytes_more(spans: Spans) -> None:
+    *_, frame, nothing = payloads()
+    assert 100 < len(frame) - len(msgpack.packb({"path": "/", "text": "hello"})) < 150
+    assert nothing == b""

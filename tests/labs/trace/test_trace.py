@@ -66,6 +66,21 @@ def test_a_failed_consumer_has_an_event_without_the_text(site: TracedSite) -> No
     assert {each["name"] for each in trace_of(span, spans)} >= {FRAME, span["name"]}
 
 
+def test_a_view_in_a_worker_is_in_the_trace_of_its_request(site: TracedSite) -> None:
+    assert site.servers[0].get("/page/?secret=1") == "hello"
+
+    def complete() -> bool:
+        return any(span["name"] == "commit http.request" for span in read(site.traces))
+
+    wait_for(complete, lambda: f"no request in {site.traces}")
+    spans = read(site.traces)
+    root = next(span for span in spans if span["name"] == "GET")
+    assert root["attributes"]["url.path"] == "/page/"
+    names = {span["name"] for span in trace_of(root, spans)}
+    assert {"send http.request", "process http.request", "deliver (reply)"} <= names
+    assert "secret" not in json.dumps(spans)
+
+
 def test_the_page_shows_the_names_of_the_spans() -> None:
     page = (Path(__file__).parents[3] / "docs" / "how-to" / "trace.md").read_text()
     for name in PARTS:
