@@ -46,6 +46,11 @@ class Origin(NamedTuple):
         return trace.get_current_span(self.context)
 
     @property
+    def is_sampled(self) -> bool:
+        """Whether there is such a span, and it is recorded."""
+        return self.span.get_span_context().trace_flags.sampled
+
+    @property
     def links(self) -> list[Link]:
         """A link to that span, if there is one."""
         found = self.span.get_span_context()

@@ -1,4 +1,7 @@
-"""Prints the trace of one frame, through a real interface server and a real worker, as a tree."""
+"""Prints the trace of one frame, through a real interface server and a real worker, as a tree.
+
+Or it measures what tracing costs.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from labs.trace import cost
 from labs.trace.site import TracedSite
 from labs.trace.tree import as_text
 
@@ -18,7 +22,11 @@ def main() -> int:
     """Start a site, say something, and print the last trace."""
     parser = argparse.ArgumentParser(prog="python -m labs.trace", description=__doc__)
     parser.add_argument("--server", choices=("daphne", "uvicorn"), default="daphne")
+    parser.add_argument("--cost", action="store_true", help="compare round trips instead")
     options = parser.parse_args()
+    if options.cost:
+        print(cost.as_text(cost.compare(options.server)))
+        return 0
     with tempfile.TemporaryDirectory() as folder, TracedSite(Path(folder), options.server) as site:
         texts = [f"hello {number}" for number in range(WARM_UP + 1)]
         site.say(*texts)

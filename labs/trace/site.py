@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from websockets.sync.client import connect
@@ -26,11 +27,15 @@ PARTS = {
 
 
 class TracedSite(ChatSite):
-    """Redis, an interface server and a worker, with their files of spans in ``traces``."""
+    """Redis, an interface server and a worker, with their files of spans in ``traces``.
 
-    def __init__(self, folder: Path, server: str = "daphne") -> None:
+    With *tracing*, which the project describes, it measures the cost and writes none.
+    """
+
+    def __init__(self, folder: Path, server: str = "daphne", tracing: str | None = None) -> None:
         self.traces = folder / "traces"
-        settings = {"DJANGO_SETTINGS_MODULE": "labs.trace.project", "TRACES": str(self.traces)}
+        settings = {"DJANGO_SETTINGS_MODULE": "labs.trace.project"}
+        settings |= {"TRACING": tracing} if tracing else {"TRACES": str(self.traces)}
         super().__init__(folder, settings)
         self._server = server
 
@@ -48,6 +53,17 @@ class TracedSite(ChatSite):
             for text in texts:
                 socket.send(text)
                 socket.recv(timeout=60)
+
+    def round_trips(self, count: int) -> list[float]:
+        """Let one socket say something so often, and return how long each took (s)."""
+        seconds = []
+        with connect(f"{self.servers[0].socket_url}/", open_timeout=60) as socket:
+            for _ in range(count):
+                began = time.perf_counter()
+                socket.send("hello")
+                socket.recv(timeout=60)
+                seconds.append(time.perf_counter() - began)
+        return seconds
 
     def frames(self) -> list[list[Span]]:
         """Return the complete traces of frames so far."""

@@ -21,7 +21,7 @@ from channels_workers.interface.protocol import WebSocketProtocol
 from channels_workers.interface.replies import connect_content
 from channels_workers.layers.codec import Content
 from channels_workers.layers.memory import InMemoryChannelLayer
-from channels_workers.layers.types import CONNECT, Published
+from channels_workers.layers.types import CONNECT, Published, Send
 from channels_workers.message import Message
 from channels_workers.relay.relay import Relay
 from channels_workers.routing import Router
@@ -442,3 +442,25 @@ def test_baggage_is_bounded_and_the_rest_is_logged_once(
         assert len(kept or {}) == (BAGGAGE_ENTRIES if size == 1 else 0)
     events = [getattr(record, "event", "") for record in caplog.records]
     assert events.count("baggage_dropped") == 1
+
+
+# Sampling
+
+
+def test_a_trace_that_is_not_sampled_stays_so_and_makes_no_span(
+    memory_layer: InMemoryChannelLayer, run_next: RunNext, spans: Spans, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"TRACING": True, "TRACING_FROM_CLIENTS": True}
+    content = begin((b"traceparent", PARENT[:-1].encode() + b"0"))
+    carrier = content[hooks.CARRIER]
+    assert carrier["traceparent"].endswith("-00")
+    assert hooks.active is not None
+    assert hooks.active.deliver(carrier, "room", 2, to_group=True) is None
+    memory_layer.apply([Send(FIRST, memory_layer.encode(content))])
+
+    def pass_on(message: Message) -> None:
+        Channel(SECOND).send({"text": "on"})
+
+    run_next(pass_on, FIRST)
+    run_next(nothing, SECOND)
+    assert spans.all() == []
