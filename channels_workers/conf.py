@@ -6,6 +6,7 @@ It is read at first use, and again whenever a test changes the setting.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
@@ -196,6 +197,11 @@ class Configuration:
     #: Functions, as dotted names, around each run of a consumer; the first is the outermost.
     MIDDLEWARE: Sequence[str] = ()
 
+    #: The header with the id under which a proxy has a handshake or request in its log, such as
+    #: ``X-Request-ID``. Lines of the log about that socket or request then have it; without the
+    #: header, a new one. Empty: none.
+    REQUEST_ID_HEADER: str = ""
+
     #: Whether processes trace messages with OpenTelemetry. Needs the extra `tracing`.
     TRACING: bool = False
 
@@ -314,6 +320,8 @@ def _check(name: str, given: Any) -> None:
         _check_http(given)
     elif isinstance(default, bool):
         _check_bool(name, given)
+    elif name == "REQUEST_ID_HEADER":
+        _check_header(name, given)
     elif isinstance(default, str):
         _check_path(name, given)
     elif name == "RETRY_ON":
@@ -395,6 +403,14 @@ def _check_path(name: str, given: Any) -> None:
         raise ImproperlyConfigured(
             f"CHANNEL_WORKERS[{name!r}] must be a path that begins with a slash, such as "
             f"'/healthz', or '' for none, not {given!r}."
+        )
+
+
+def _check_header(name: str, given: Any) -> None:
+    if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z0-9-]{0,100}", given):
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be the name of a header, such as 'X-Request-ID', or "
+            f"'' for none, not {given!r}."
         )
 
 

@@ -38,6 +38,7 @@ from channels_workers.interface.replies import (
     latest,
     sends_of,
 )
+from channels_workers.interface.request_ids import request_id
 from channels_workers.interface.types import Event, Scope, accept_event, close_event
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import CONNECT, RECEIVE
@@ -93,7 +94,7 @@ class WebSocketProtocol:
     __slots__ = (
         *("_backlog", "_close_code", "_end_code", "_episodes", "_handshake", "_held"),
         *("_held_size", "_in_flight", "_is_finished", "_name", "_offered", "_order", "_state"),
-        *("limits", "path", "pending"),
+        *("limits", "path", "pending", "request_id"),
     )
 
     def __init__(
@@ -105,12 +106,15 @@ class WebSocketProtocol:
     ) -> None:
         self.path = consumers_path(scope)
         self.limits = limits
+        self.request_id = request_id(scope, limits.REQUEST_ID_HEADER)
         self._offered: list[str] = list(scope.get("subprotocols", ()))
         self._episodes = Episodes() if episodes is None else episodes
         self._backlog = Backlog() if backlog is None else backlog
         self._name = ""  # its reply channel, once it has one
         self._state = CONNECTING
         self._handshake: Content | None = connect_content(scope)  # until it is published
+        if self.request_id:
+            self._handshake["request_id"] = self.request_id
         #: Messages to groups with their sizes, until the handshake is answered.
         self._held: list[tuple[Content, int]] = []
         self._held_size = 0  # bytes, or characters
@@ -163,7 +167,13 @@ class WebSocketProtocol:
 
     def fields(self, event: str, code: int | None = None) -> dict[str, str | int]:
         """Return the fields of a log line about it."""
-        return fields(event, code=code, connection=self._name, path=shown(self.path))
+        return fields(
+            event,
+            code=code,
+            connection=self._name,
+            path=shown(self.path),
+            request_id=self.request_id or None,
+        )
 
     # From the client
 
@@ -190,6 +200,8 @@ class WebSocketProtocol:
         if size > limits.FRAME_SIZE:
             return [*self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)]
         content, cost = {"path": self.path, key: value}, FRAME_COST + sys.getsizeof(value)
+        if self.request_id:
+            content["request_id"] = self.request_id
         frame = Frame(content, size, cost, time.time_ns() if hooks.active is not None else 0)
         backlog.taken += frame.cost
         has_room = backlog.taken <= limits.ALL_FRAME_BYTES_WAITING

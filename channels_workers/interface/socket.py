@@ -107,6 +107,11 @@ class Socket:
         self._perform(self.protocol.time_out(self.layer.local_only))
 
     @property
+    def request_id(self) -> str:
+        """The id of its handshake, "" without one."""
+        return self.protocol.request_id
+
+    @property
     def is_open(self) -> bool:
         """Whether it was accepted, and neither side has closed it."""
         return self.protocol.is_open
@@ -206,7 +211,7 @@ class Socket:
         if protocol.order < 0:
             return None
         step = protocol.in_flight
-        last = encode(disconnect_content(protocol.path))
+        last = encode(disconnect_content(protocol.path, protocol.request_id))
         in_flight = PendingMessage(step.channel, encode(step.content)) if step else None
         return ConnectionSnapshot(protocol.order, last, in_flight)
 
@@ -238,8 +243,8 @@ class Socket:
     def _publish(self, step: Publish) -> None:
         encode = self.layer.codec.encode
         done: Done = partial(self._published, step)
-        content = step.content
-        ending = {} if step.order else disconnect_content(self.protocol.path)
+        content, protocol = step.content, self.protocol
+        ending = {} if step.order else disconnect_content(protocol.path, protocol.request_id)
         if hooks.active is not None:
             content, ending, done = hooks.active.publish(self, step, ending, done)
         try:

@@ -262,7 +262,8 @@ class Server:
             try:
                 receiver.deliver(content, to_group)
             except Exception:  # one channel must not stop the others
-                extra = fields("delivery_failed", connection=channel)
+                request_id = getattr(receiver, "request_id", None) or None
+                extra = fields("delivery_failed", connection=channel, request_id=request_id)
                 logger.exception("Delivering to %s failed", channel, extra=extra)
         if delivering is not None:
             delivering.end()

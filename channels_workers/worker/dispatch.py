@@ -52,7 +52,7 @@ from channels_workers.worker.isolation import (
     open_transactions,
     with_database_care,
 )
-from channels_workers.worker.log_fields import delivery_fields
+from channels_workers.worker.log_fields import delivery_fields, note_request_id
 from channels_workers.worker.retries import is_answered, refusal
 
 logger = logging.getLogger(__name__)
@@ -147,6 +147,8 @@ def _run(
     except MessageError as error:
         return Outcome([], error=error, unreadable=error)
     carrier = content.pop(hooks.CARRIER, None)
+    if "request_id" in content:
+        note_request_id(delivery, content["request_id"])
     try:
         message = Message(content, delivery.channel, layer, delivery)
         match = router.match_or_default(message)
@@ -359,6 +361,7 @@ def _consumer_fields(event: str, message: Message, match: Match) -> dict[str, st
         consumer=name_of(match.consumer),
         message_id=message.id,
         path=shown(str(message["path"])) if "path" in message else None,
+        request_id=message.request_id,
     )
 
 

@@ -19,7 +19,7 @@ from channels_workers.conf import (
 PATHS = ["HEALTH_PATH", "READY_PATH", "LOAD_PATH"]
 SWITCHES = ["CLOSE_ON_ERROR", "TRACING", "TRACING_FROM_CLIENTS"]
 OTHERS = ["CONNECT", "HTTP", "ALLOWED_ORIGINS", "MIDDLEWARE", "RELAY", "RETRY_ON"]
-OTHERS += ["TRACING_BAGGAGE"]
+OTHERS += ["REQUEST_ID_HEADER", "TRACING_BAGGAGE"]
 OTHERS += [*PATHS, *MAY_BE_ZERO, *SWITCHES]
 NUMBERS = [field.name for field in fields(Configuration) if field.name not in OTHERS]
 

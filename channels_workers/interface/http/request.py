@@ -96,6 +96,11 @@ class Request:
         self._timers: list[asyncio.TimerHandle] = []
         self._heard_at = 0.0  # when a consumer last said something, by the clock of the loop
 
+    @property
+    def request_id(self) -> str:
+        """Its id in the log of a proxy, "" without one."""
+        return self.protocol.request_id
+
     async def serve(self) -> None:
         """Publish the request, and write its response until it is complete or the client leaves."""
         self.reply_channel = await self.layer.attach(self, self.protocol.kind)
@@ -269,7 +274,8 @@ class Request:
             return None
         step = protocol.in_flight
         pending = PendingMessage(step.channel, encode(step.content)) if step else None
-        return ConnectionSnapshot(0, encode(disconnect_content(protocol.path)), pending)
+        last = disconnect_content(protocol.path, protocol.request_id)
+        return ConnectionSnapshot(0, encode(last), pending)
 
     # From the server that stops
 
@@ -331,7 +337,8 @@ class Request:
     def _publish(self, step: Publish) -> None:
         encode = self.layer.codec.encode
         done: Done = self._published
-        content, last = step.content, disconnect_content(self.protocol.path)
+        content, protocol = step.content, self.protocol
+        last = disconnect_content(protocol.path, protocol.request_id)
         if hooks.active is not None:
             content, last, done = hooks.active.publish(self, step, last, done)
         try:
