@@ -93,5 +93,5 @@ def _trace_to(folder: Path) -> None:
 
 if "TRACES" in os.environ:
     _trace_to(Path(os.environ["TRACES"]))
-elif TRACING != "off":
+elif "TRACING" in os.environ and TRACING != "off":
     _trace_to_nowhere()
