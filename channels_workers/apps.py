@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.apps import apps as installed
 
 from channels_workers.binding.base import BindingMetaclass
+from channels_workers.tracing import switch
 
 __all__ = ["ChannelsWorkersConfig"]
 
@@ -16,7 +17,7 @@ class ChannelsWorkersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks, the data bindings, and the pages of the admin."""
+        """Register checks, data bindings and pages of the admin; switch tracing on or off."""
         # Apps must be ready.
         from channels_workers.checks import (  # noqa: PLC0415
             admin,  # noqa: F401
@@ -33,6 +34,7 @@ class ChannelsWorkersConfig(AppConfig):
         )
 
         BindingMetaclass.register_all()
+        switch.set_up()
         if installed.is_installed("django.contrib.admin"):
             from channels_workers.admin.sites import register  # noqa: PLC0415  (as above)
 

@@ -47,6 +47,7 @@ def note_bad_reply(channel: str, content: Content) -> None:
             consumer=name,
             message_id=delivery.id,
             path=path,
+            request_id=outbox.message.request_id,
         ),
     )
 

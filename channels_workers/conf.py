@@ -6,6 +6,7 @@ It is read at first use, and again whenever a test changes the setting.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
@@ -196,6 +197,22 @@ class Configuration:
     #: Functions, as dotted names, around each run of a consumer; the first is the outermost.
     MIDDLEWARE: Sequence[str] = ()
 
+    #: The header with the id under which a proxy has a handshake or request in its log, such as
+    #: ``X-Request-ID``. Lines of the log about that socket or request then have it; without the
+    #: header, a new one. Empty: none.
+    REQUEST_ID_HEADER: str = ""
+
+    #: Whether processes trace messages with OpenTelemetry. Needs the extra `tracing`.
+    TRACING: bool = False
+
+    #: Whether a handshake or request continues the trace of its headers traceparent and tracestate.
+    #: Set it only if a proxy of yours writes them: clients could force sampling.
+    TRACING_FROM_CLIENTS: bool = False
+
+    #: The entries of OpenTelemetry's baggage, by name, that messages pass on: up to 16 with a
+    #: kilobyte in all. Handshakes and requests bring none.
+    TRACING_BAGGAGE: Sequence[str] = ()
+
     #: How often a message runs if its worker dies each time. Then it is a dead letter.
     DELIVERIES: int = 3
 
@@ -270,6 +287,7 @@ EXAMPLES = {
     "ALLOWED_ORIGINS": "https://chat.example.com",
     "MIDDLEWARE": "mysite.middleware.timing",
     "RELAY": "default",
+    "TRACING_BAGGAGE": "tenant",
 }
 
 #: Shares: numbers up to 1.
@@ -311,6 +329,8 @@ def _check(name: str, given: Any) -> None:
         check(given)
     elif isinstance(default, bool):
         _check_bool(name, given)
+    elif name == "REQUEST_ID_HEADER":
+        _check_header(name, given)
     elif isinstance(default, str):
         _check_path(name, given)
     elif isinstance(default, tuple):
@@ -428,6 +448,14 @@ def metrics_ports(given: Any) -> range:
             f"metrics, not {given!r}."
         )
     return ports
+
+
+def _check_header(name: str, given: Any) -> None:
+    if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z0-9-]{0,100}", given):
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS[{name!r}] must be the name of a header, such as 'X-Request-ID', or "
+            f"'' for none, not {given!r}."
+        )
 
 
 def _check_bool(name: str, given: Any) -> None:

@@ -74,6 +74,17 @@ class Message:
         """The layer that carried it, or the default layer."""
         return get_channel_layer()
 
+    @property
+    def request_id(self) -> str | None:
+        """The id of the handshake or request of its connection, by ``REQUEST_ID_HEADER``; or None.
+
+        Other messages have none, whatever their content is.
+        """
+        if self.delivery is None or self.delivery.reply_channel is None:
+            return None
+        found = self.content.get("request_id")
+        return found if isinstance(found, str) else None
+
     @cached_property
     def channel(self) -> Channel:
         """The :class:`~channels_workers.channel.Channel` that it came from."""

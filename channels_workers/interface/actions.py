@@ -32,13 +32,15 @@ class CloseSocket(NamedTuple):
 class Publish(NamedTuple):
     """Put *content* into *channel* as the message *order* of the connection.
 
-    *received* is when the frame came (monotonic s); 0 if it is no frame, and without metrics.
+    *received* is when the frame came (monotonic s); 0 if it is no frame, and without metrics and
+    tracing. It may have *waited* behind an earlier one.
     """
 
     channel: str
     order: int
     content: Content
     received: float = 0.0
+    waited: bool = False
 
 
 class Close(NamedTuple):

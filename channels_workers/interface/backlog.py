@@ -56,7 +56,7 @@ class EarlyMessages:
 class Frame(NamedTuple):
     """A frame that waits for a worker: its message, its bytes on the wire, its memory.
 
-    *received* is when it came (monotonic s), with metrics.
+    *received* is when it came (monotonic s), with metrics or tracing.
     """
 
     content: Content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ from channels_workers.interface.replies import (
     latest,
     sends_of,
 )
+from channels_workers.interface.request_ids import request_id
 from channels_workers.interface.traffic import (
     ABANDONED,
     ACCEPTED,
@@ -60,6 +62,7 @@ from channels_workers.layers.codec import Content
 from channels_workers.layers.types import CONNECT, RECEIVE
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields, shown
+from channels_workers.tracing import hooks
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +113,7 @@ class WebSocketProtocol:
         *("_backlog", "_close_code", "_end_code", "_episodes", "_handshake", "_held"),
         *("_began", "_held_size", "_in_flight", "_is_finished", "_is_known", "_name"),
         *("_offered", "_order", "_state", "_subprotocol", "_traffic", "limits", "path"),
-        "pending",
+        *("pending", "request_id"),
     )
 
     def __init__(
@@ -123,6 +126,7 @@ class WebSocketProtocol:
     ) -> None:
         self.path = consumers_path(scope)
         self.limits = limits
+        self.request_id = request_id(scope, limits.REQUEST_ID_HEADER)
         self._offered: list[str] = list(scope.get("subprotocols", ()))
         self._subprotocol = default_subprotocol(scope)  # for a consumer that chooses none
         self._episodes = Episodes() if episodes is None else episodes
@@ -133,6 +137,8 @@ class WebSocketProtocol:
         self._began = 0.0  # when its handshake began, with metrics
         self._is_known = False  # the traffic counts it among the sockets
         self._handshake: Content | None = connect_content(scope)  # until it is published
+        if self.request_id:
+            self._handshake["request_id"] = self.request_id
         #: Messages to groups with their sizes, until the handshake is answered.
         self._held: list[tuple[Content, int]] = []
         self._held_size = 0  # bytes, or characters
@@ -194,7 +200,13 @@ class WebSocketProtocol:
 
     def fields(self, event: str, code: int | None = None) -> dict[str, str | int]:
         """Return the fields of a log line about it."""
-        return fields(event, code=code, connection=self._name, path=shown(self.path))
+        return fields(
+            event,
+            code=code,
+            connection=self._name,
+            path=shown(self.path),
+            request_id=self.request_id or None,
+        )
 
     # From the client
 
@@ -230,9 +242,12 @@ class WebSocketProtocol:
             return []
         if size > limits.FRAME_SIZE:
             return [*self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)]
-        received = 0.0 if traffic.now is None else traffic.now()
-        cost = FRAME_COST + sys.getsizeof(value)
-        frame = Frame({"path": self.path, key: value}, size, cost, received)
+        is_timed = traffic.now is not None or hooks.active is not None
+        content, cost = {"path": self.path, key: value}, FRAME_COST + sys.getsizeof(value)
+        if self.request_id:
+            content["request_id"] = self.request_id
+        received = time.monotonic() if is_timed else 0.0
+        frame = Frame(content, size, cost, received)
         backlog.taken += cost
         backlog.frames += 1
         has_room = backlog.taken <= limits.ALL_FRAME_BYTES_WAITING
@@ -537,7 +552,7 @@ class WebSocketProtocol:
                 return []
             frame = self.pending.popleft()
             self._order, self._in_flight = self._order + 1, frame
-            return [Publish(RECEIVE, self._order, frame.content, frame.received)]
+            return [Publish(RECEIVE, self._order, frame.content, frame.received, waited=True)]
         if self._end_code is not None:
             self._is_finished = True
             return [Close(self._end_code)]

@@ -48,9 +48,9 @@ def connect_content(scope: Scope) -> Content:
     }
 
 
-def disconnect_content(path: str) -> Content:
+def disconnect_content(path: str, request_id: str = "") -> Content:
     """Return the content of ``websocket.disconnect``; the layer adds code and order."""
-    return {"path": path}
+    return {"path": path, "request_id": request_id} if request_id else {"path": path}
 
 
 def is_answer(content: Content) -> bool:

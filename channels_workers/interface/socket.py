@@ -43,6 +43,8 @@ from channels_workers.layers.codec import Content
 from channels_workers.layers.types import ConnectionSnapshot, PendingMessage, Published
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import shown
+from channels_workers.tracing import hooks
+from channels_workers.tracing.hooks import Done
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ class Socket:
         self.sockets = sockets
         self.protocol = protocol
         self.reply_channel = ""
+        self.trace: Any = None  # of its handshake, for the tracing
         self.broken = False
         self.task: asyncio.Task[Any] | None = None  # that serves it
         limits = protocol.limits
@@ -124,6 +127,11 @@ class Socket:
             self._handshake_timer.cancel()
         if self._expiry is not None:
             self._expiry.cancel()
+
+    @property
+    def request_id(self) -> str:
+        """The id of its handshake, "" without one."""
+        return self.protocol.request_id
 
     @property
     def is_open(self) -> bool:
@@ -224,7 +232,7 @@ class Socket:
         if protocol.order < 0:
             return None
         step = protocol.in_flight
-        last = encode(disconnect_content(protocol.path))
+        last = encode(disconnect_content(protocol.path, protocol.request_id))
         in_flight = PendingMessage(step.channel, encode(step.content)) if step else None
         return ConnectionSnapshot(protocol.order, last, in_flight)
 
@@ -257,18 +265,23 @@ class Socket:
 
     def _publish(self, step: Publish) -> None:
         encode = self.layer.codec.encode
+        done: Done = partial(self._published, step)
+        content, protocol = step.content, self.protocol
+        ending = {} if step.order else disconnect_content(protocol.path, protocol.request_id)
+        if hooks.active is not None:
+            content, ending, done = hooks.active.publish(self, step, ending, done)
         try:
-            last = b"" if step.order else encode(disconnect_content(self.protocol.path))
-            message = (step.channel, self.reply_channel, step.order, encode(step.content), last)
+            last = b"" if step.order else encode(ending)
+            message = (step.channel, self.reply_channel, step.order, encode(content), last)
         except Exception as error:  # noqa: BLE001  (_fail looks at it)
             self.protocol.withdraw()
             self._fail(step, error)
             return
         self._publishing += 1
         try:
-            self.layer.start_publish(*message, partial(self._published, step))
+            self.layer.start_publish(*message, done)
         except LayerUnavailable as error:
-            self._published(step, error)
+            done(error)
 
     def _published(self, step: Publish, published: Published | Exception) -> None:
         self._publishing -= 1

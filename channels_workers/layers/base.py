@@ -58,6 +58,7 @@ from channels_workers.layers.types import (
     Statistics,
     is_from_server,
 )
+from channels_workers.tracing import hooks
 
 __all__ = ["FORMAT_VERSION", "WorkerLayer"]
 
@@ -362,6 +363,8 @@ class WorkerLayer(ChannelLayer):
         :class:`LayerUnavailable` if it is unknown which commits were done.
         """
         done = self.commit_all(finished)
+        if hooks.active is not None:
+            hooks.active.replied()
         return done, self.pull(channels, finished[0].delivery.consumer, timeout, count)
 
     def commit_all(self, finished: Sequence[Finished]) -> list[Committed | Exception]:

@@ -25,6 +25,7 @@ from channels_workers.layers.types import (
     new_id,
     server_of,
 )
+from channels_workers.tracing import hooks
 
 #: Names as Channels 4 documents them. Its own patterns also match a trailing line end, and digits
 #: and letters beyond ASCII.
@@ -81,6 +82,8 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     def make_send(self, channel: str, content: Content) -> Send:
         """Return the operation; it checks name and content now."""
         self.require_valid_channel_name(channel)
+        if hooks.active is not None and isinstance(content, dict):
+            content = hooks.active.send(channel, content)
         return Send(channel, self.codec.encode(content))
 
     def make_send_later(self, channel: str, content: Content, delay: float) -> SendLater:
@@ -89,11 +92,15 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         Raises ValueError unless *delay* is a number of seconds from 0 to a year.
         """
         self.require_valid_channel_name(channel)
+        if hooks.active is not None and isinstance(content, dict):
+            content = hooks.active.send(channel, content)
         return SendLater(channel, self.codec.encode(content), _checked_delay(delay), new_id())
 
     def make_group_send(self, group: str, content: Content) -> GroupSend:
         """Return the operation; it checks name and content now."""
         self.require_valid_group_name(group)
+        if hooks.active is not None and isinstance(content, dict):
+            content = hooks.active.send(group, content, to_group=True)
         return GroupSend(group, self.codec.encode(content))
 
     def make_join(self, group: str, channel: str) -> Join:

@@ -24,6 +24,7 @@ from channels_workers.layers.types import (
     new_id,
 )
 from channels_workers.logs import fields
+from channels_workers.tracing import hooks
 
 logger = logging.getLogger(__name__)
 
@@ -261,22 +262,29 @@ class Server:
     def _send(self, operation: InboxOperation, entry: str) -> None:
         receiver = self.receivers.get(operation.target)
         if receiver is not None:
-            self._deliver({operation.target: receiver}, operation.value, to_group=False)
+            self._deliver({operation.target: receiver}, operation, to_group=False)
 
     def _send_to_group(self, operation: InboxOperation, entry: str) -> None:
         if members := self.groups.get(operation.target):
-            self._deliver(members, operation.value, to_group=True)
+            self._deliver(members, operation, to_group=True)
 
     def _deliver(
-        self, receivers: Mapping[str, Receiver], payload: bytes, *, to_group: bool
+        self, receivers: Mapping[str, Receiver], operation: InboxOperation, *, to_group: bool
     ) -> None:
-        content = self.codec.decode(payload)
+        content = self.codec.decode(operation.value)
+        carrier, delivering = content.pop(hooks.CARRIER, None), None
+        if hooks.active is not None:
+            target, count = operation.target, len(receivers)
+            delivering = hooks.active.deliver(carrier, target, count, to_group=to_group)
         for channel, receiver in list(receivers.items()):
             try:
                 receiver.deliver(content, to_group)
             except Exception:  # one channel must not stop the others
-                extra = fields("delivery_failed", connection=channel)
+                request_id = getattr(receiver, "request_id", None) or None
+                extra = fields("delivery_failed", connection=channel, request_id=request_id)
                 logger.exception("Delivering to %s failed", channel, extra=extra)
+        if delivering is not None:
+            delivering.end()
 
     def _join(self, operation: InboxOperation, entry: str) -> None:
         group, channel = operation.target, operation.value.decode()

@@ -214,13 +214,14 @@ class Finished(NamedTuple):
     """A delivery whose consumer has run, with its operations and session.
 
     The connection *ends* with the commit, without a disconnect: the operations have the rest of the
-    response to a request.
+    response to a request. *trace* belongs to the tracing; layers ignore it.
     """
 
     delivery: Delivery
     operations: Sequence[Operation] = ()
     session: Session | None = None
     ends: bool = False
+    trace: object = None
 
 
 @cache

@@ -17,6 +17,7 @@ def fields(
     message_id: str | None = None,
     path: str | None = None,
     process_id: str | None = None,
+    request_id: str | None = None,
 ) -> dict[str, str | int]:
     """Return the ``extra`` of a log line about *event*, without the fields that are None.
 

@@ -14,8 +14,9 @@ __all__ = ["CurrentMessage", "NoSecrets", "NoSockets"]
 class CurrentMessage(logging.Filter):
     """Adds to each line that a consumer writes which message and connection it is about.
 
-    The fields are ``channel``, ``connection``, ``consumer``, ``message_id`` and ``path``. Put it on
-    a handler: it then sees the lines of all loggers.
+    The fields are ``channel``, ``connection``, ``consumer``, ``message_id``, ``path`` and, with the
+    setting ``REQUEST_ID_HEADER``, ``request_id``. Put it on a handler: it then sees the lines of
+    all loggers.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -31,6 +32,7 @@ class CurrentMessage(logging.Filter):
             consumer=name_of(outbox.consumer),
             message_id=message.id,
             path=shown(str(message["path"])) if "path" in message else None,
+            request_id=message.request_id,
         )
         del found["event"]
         for name, value in found.items():

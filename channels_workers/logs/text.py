@@ -29,7 +29,8 @@ class TextFormatter(ShortErrors):
     """Writes ``LEVEL logger: text``.
 
     With the filter :class:`~channels_workers.logs.filters.CurrentMessage`, the lines of your
-    consumers end with the connection and the message.
+    consumers end with the connection and the message. Lines about a socket or request also end with
+    its request id, if ``REQUEST_ID_HEADER`` is set.
 
     The text of an exception may quote private data: PostgreSQL quotes a whole row. So a traceback
     has only the types of exceptions, unless *error_texts* is true. *format* is another format in
@@ -41,13 +42,15 @@ class TextFormatter(ShortErrors):
         self.error_texts = error_texts
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (as logging names it)
-        """Return the line, with the ids of the message that was running."""
+        """Return the line, with the ids of the message that was running, and of its request."""
+        found, ids = record.__dict__, []
+        if "event" not in found and "message_id" in found:  # the engine's lines name theirs
+            ids += [found["connection"]] if "connection" in found else []
+            ids.append(f"message {found['message_id']}")
+        if "request_id" in found:
+            ids.append(f"request {found['request_id']}")
         line = super().formatMessage(record)
-        found = record.__dict__
-        if "event" in found or "message_id" not in found:  # the engine's lines name theirs
-            return line
-        of = f"{found['connection']}, " if "connection" in found else ""
-        return f"{line} [{of}message {found['message_id']}]"
+        return f"{line} [{', '.join(ids)}]" if ids else line
 
 
 def without_texts(error: BaseException, seen: set[int]) -> list[str]:

@@ -47,6 +47,7 @@ from channels_workers.tasks.transactions import (
     effects,
     once_of,
 )
+from channels_workers.tracing import hooks
 from channels_workers.transient import is_put_off
 from channels_workers.worker.isolation import end_transactions, open_transactions
 from channels_workers.worker.retries import is_last
@@ -91,6 +92,8 @@ def run_task(message: Message) -> Coroutine[Any, Any, None] | None:
     row = _claim(message)
     if row is None:
         return None
+    if hooks.active is not None:
+        hooks.active.note_task(row.path)
     if (outbox := running()) is not None:
         outbox.once_refused = REFUSED
     try:
@@ -267,6 +270,8 @@ def _end_failed(
     if is_put_off(error) and message.delivery and not is_last(message.delivery, error):
         note_retry(row)
         raise error
+    if hooks.active is not None:
+        hooks.active.note_failure(error)
     stored = rows.error_of(error, "".join(format_exception(error)))
     policy = policy_of(result and result.task.func, _options(row))
     pause = policy.pause_after(row.failures, error)

@@ -30,6 +30,7 @@ from channels_workers.test.connection import (
 )
 from channels_workers.test.database import connections_left_alone
 from channels_workers.test.layers import memory_layer
+from channels_workers.tracing import hooks
 from channels_workers.worker.commit import dead_letter, finish, put_back
 from channels_workers.worker.dispatch import run
 
@@ -109,7 +110,9 @@ class Client:
 
     def _consume(self, delivery: Delivery, fail_on_none: bool) -> Any:
         layer, router = self.channel_layer, get_router()
-        message = Message(layer.content(delivery), delivery.channel, layer, delivery)
+        content = layer.content(delivery)
+        content.pop(hooks.CARRIER, None)
+        message = Message(content, delivery.channel, layer, delivery)
         if not _is_meant(router, message):
             layer.commit(Finished(delivery))
             if fail_on_none:

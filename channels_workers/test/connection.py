@@ -13,6 +13,7 @@ from channels_workers.layers.codec import Content
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
 from channels_workers.layers.types import Finished, server_of
 from channels_workers.message import Message
+from channels_workers.tracing import hooks
 
 #: The messages that make connections known to the layer; none stays there.
 _OPENING = "channels_workers.test.opening"
@@ -112,7 +113,9 @@ def next_message(layer: InMemoryChannelLayer, channel: str) -> Message | None:
     if delivery is None:
         return None
     # It is committed to nobody, so the message has an id, and no delivery to be saved with.
-    message = Message(layer.content(delivery), channel, layer)
+    content = layer.content(delivery)
+    content.pop(hooks.CARRIER, None)
+    message = Message(content, channel, layer)
     message.id = delivery.id
     return message
 

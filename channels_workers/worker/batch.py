@@ -15,6 +15,7 @@ from channels_workers.layers.types import (
     Send,
     SendLater,
 )
+from channels_workers.tracing import hooks
 from channels_workers.worker.commit import Ended, finish, log_stale
 from channels_workers.worker.in_flight import InFlight, Slot, lease_of
 from channels_workers.worker.log_fields import delivery_fields
@@ -108,6 +109,8 @@ class Batch:
             done = self._layer.commit_all(self.finished)
         except Exception as error:  # noqa: BLE001  (each commit is tried again)
             done = [error] * len(self.finished)
+        if hooks.active is not None:
+            hooks.active.committed(self.finished, done)
         for finished in self.finished:
             self._layer.announce_delayed(finished.operations)
         self.finished[:] = self._failed(done)
@@ -116,7 +119,9 @@ class Batch:
         while self.finished:
             delivery = self.finished[0].delivery
             try:
-                finish(self.finished[0], self._layer, self._ended.wait)
+                done = finish(self.finished[0], self._layer, self._ended.wait)
+                if hooks.active is not None:
+                    hooks.active.committed(self.finished[:1], [done])
             except Ended as error:  # the rest goes to other workers
                 logger.error("%s", error, extra=delivery_fields("not_finished", delivery))
                 return
@@ -139,6 +144,8 @@ class Batch:
                 done, found = layer.commit_and_pull(self.finished, channels, PULL_TIMEOUT, count)
             except Exception as error:  # noqa: BLE001  (each commit is tried again)
                 done, found = [error] * len(self.finished), []
+            if hooks.active is not None:
+                hooks.active.committed(self.finished, done)
             if done.count(Committed.DONE) == len(done):
                 self.finished.clear()
                 return found
@@ -165,8 +172,11 @@ class Batch:
             try:
                 while self.finished:
                     finished = self.finished[0]
-                    if self._layer.commit(finished) is not Committed.DONE:
+                    done = self._layer.commit(finished)
+                    if done is not Committed.DONE:
                         log_stale(finished.delivery)
+                    if hooks.active is not None:
+                        hooks.active.committed([finished], [done])
                     del self.finished[0]
             finally:
                 self.lock.release()

@@ -42,6 +42,7 @@ from channels_workers.outbox import Outbox, Rest, never_ended
 from channels_workers.routing import Match, Router
 from channels_workers.session_stores import ChannelSession
 from channels_workers.signals import consumer_finished, consumer_started
+from channels_workers.tracing import hooks
 from channels_workers.transient import is_put_off, is_retried
 from channels_workers.worker.event_loop import ConsumerTimedOut
 from channels_workers.worker.hints import add_cure, note_result
@@ -52,7 +53,7 @@ from channels_workers.worker.isolation import (
     open_transactions,
     with_database_care,
 )
-from channels_workers.worker.log_fields import delivery_fields
+from channels_workers.worker.log_fields import delivery_fields, note_request_id
 from channels_workers.worker.retries import is_answered, refusal
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,8 @@ class Outcome(NamedTuple):
     *error* may also be the reason why the channel session cannot be saved, or why the message is
     *unreadable*: no consumer runs for it. It *is_final* if the message does not run again, whatever
     the error. The request *ends* with the commit, as its response is complete. For changes of
-    groups it *waited* so many seconds. *consumer* is the one that ran, None if none did.
+    groups it *waited* so many seconds. *consumer* is the one that ran, None if none did. *trace*
+    belongs to the tracing.
     """
 
     operations: list[Operation]
@@ -82,6 +84,7 @@ class Outcome(NamedTuple):
     ends: bool = False
     waited: float = 0.0
     consumer: Consumer | None = None
+    trace: object = None
 
     @property
     def is_put_off(self) -> bool:
@@ -143,6 +146,9 @@ def _run(
         content = layer.content(delivery)
     except MessageError as error:
         return Outcome([], error=error, unreadable=error)
+    carrier = content.pop(hooks.CARRIER, None)
+    if "request_id" in content:
+        note_request_id(delivery, content["request_id"])
     try:
         message = Message(content, delivery.channel, layer, delivery)
         match = router.match_or_default(message)
@@ -161,7 +167,8 @@ def _run(
     run = match.consumer
     if router.middleware is not None:
         run = router.middleware.around(run, name_of(run), run_coroutine)
-    outcome = _consume(message, match, run, run_coroutine, outbox)
+    consume = _consume if hooks.active is None else hooks.active.around(_consume, carrier)
+    outcome = consume(message, match, run, run_coroutine, outbox)
     if delivery.channel == REQUEST and not router.hears_ends:
         return outcome._replace(ends=_completes(message, outcome.operations))
     return outcome
@@ -374,6 +381,7 @@ def _consumer_fields(event: str, message: Message, match: Match) -> dict[str, st
         consumer=name_of(match.consumer),
         message_id=message.id,
         path=shown(str(message["path"])) if "path" in message else None,
+        request_id=message.request_id,
     )
 
 

@@ -167,7 +167,8 @@ class Worker:
             if self._process is not forks.current:
                 self._end_stray_child(delivery)
             if outcome.error is None or not self._put_aside(outcome, delivery):
-                finished = Finished(delivery, outcome.operations, outcome.session, outcome.ends)
+                effects = outcome.operations, outcome.session, outcome.ends
+                finished = Finished(delivery, *effects, outcome.trace)
                 self.batch.add(finished, self._identity.consumers[self.number])
         except BaseException:  # a receiver of a signal may call sys.exit()
             text = "Message %s on %s is not finished yet"

@@ -21,6 +21,7 @@ from channels_workers.logs import fields, name_of, shown
 from channels_workers.message import Message
 from channels_workers.routing import Router
 from channels_workers.worker.event_loop import EventLoop
+from channels_workers.worker.log_fields import request_id_of
 from channels_workers.worker.thread import Worker
 
 logger = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class Run:
             consumer=self.consumer,
             message_id=self.delivery.id,
             path=self.path,
+            request_id=request_id_of(self.delivery),
         )
 
 

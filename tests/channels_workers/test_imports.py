@@ -44,6 +44,7 @@ ROWS = [
     ["staticfiles"],
     ["handler"],
     ["http"],
+    ["tracing"],
     ["middleware"],
     ["message"],
     ["channel", "delay"],
@@ -55,6 +56,7 @@ ROWS = [
     ["layers.channel_layer", "layers.admin", "layers.relays"],
     ["layers.server", "layers.status"],
     ["layers.aside", "layers.clock", "layers.mailboxes"],
+    ["tracing.hooks"],
     ["layers.codec", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
     [

@@ -5,8 +5,10 @@ from typing import Any
 
 from channels_workers import Group, route
 from chat_project.settings import *  # noqa: F403
+from chat_project.settings import CHANNEL_WORKERS as CHAT
 
 CHANNEL_ROUTING = "tests.processes.loud.routing"
+CHANNEL_WORKERS = {**CHAT, "REQUEST_ID_HEADER": "X-Request-ID"}
 
 
 def connect(message: Any) -> None:

@@ -19,6 +19,7 @@ from tests.conftest import StartWeb, StartWorker
 TEXT = "Rhabarberbarbara"
 PASSWORD = secrets.token_urlsafe(20)
 SECRET_KEY = secrets.token_urlsafe(50)
+REQUEST_ID = "01234567-89ab-cdef"
 SECRETS = (TEXT, PASSWORD, SECRET_KEY)
 
 Record = dict[str, Any]
@@ -82,9 +83,11 @@ def test_each_event_has_a_line_without_message_texts(
     started = wait_for_event(worker, "worker_starts")
     assert wait_for_event(web.process, "server_starts")["level"] == "INFO"
     url = f"{web.socket_url}/chat/lobby/?token={TEXT}"
-    with connect(url, open_timeout=60) as socket:
+    sent = {"X-Request-ID": REQUEST_ID}
+    with connect(url, open_timeout=60, additional_headers=sent) as socket:
         socket.send(TEXT)
         failed = wait_for_event(worker, "consumer_failed", channel="websocket.receive")
+        assert failed["request_id"] == REQUEST_ID
         assert failed["consumer"] == "tests.processes.loud.fail"
         assert failed["message_id"] == f"{failed['connection']}:1"
         assert failed["path"] == "/chat/lobby/"
@@ -93,11 +96,13 @@ def test_each_event_has_a_line_without_message_texts(
         of_project = next(each for each in records(worker) if each["logger"] == "a.project")
         assert of_project["connection"] == failed["connection"]
         assert of_project["message_id"] == f"{failed['connection']}:0"
+        assert of_project["request_id"] == REQUEST_ID
         with pytest.raises(ConnectionClosed, match="4009"):  # noqa: PT012
             socket.send(TEXT * 20_000)
             socket.recv(60)
     closed = wait_for_event(web.process, "socket_closed", code=4009)
     assert closed["connection"] == failed["connection"]
+    assert closed["request_id"] == REQUEST_ID
     if program == "daphne":  # the rest concerns the worker alone
         put_unreadable(production["REDIS_URL"])
         unreadable = wait_for_event(worker, "unreadable")

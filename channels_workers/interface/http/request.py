@@ -31,6 +31,8 @@ from channels_workers.layers.codec import Content
 from channels_workers.layers.types import ConnectionSnapshot, PendingMessage, Published
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import shown
+from channels_workers.tracing import hooks
+from channels_workers.tracing.hooks import Done
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ class Request:
         self.body = body
         self.answer = answer
         self.reply_channel = ""
+        self.trace: Any = None  # for the tracing
         self.refusal: Refuse | None = None
         self.has_lingered = False  # it waited for news
         self._waiting: deque[Respond] = deque()
@@ -93,6 +96,11 @@ class Request:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._heard_at = 0.0  # when a consumer last said something, by the clock of the loop
+
+    @property
+    def request_id(self) -> str:
+        """Its id in the log of a proxy, "" without one."""
+        return self.protocol.request_id
 
     async def serve(self) -> None:
         """Publish the request, and write its response until it is complete or the client leaves."""
@@ -268,7 +276,8 @@ class Request:
             return None
         step = protocol.in_flight
         pending = PendingMessage(step.channel, encode(step.content)) if step else None
-        return ConnectionSnapshot(0, encode(disconnect_content(protocol.path)), pending)
+        last = disconnect_content(protocol.path, protocol.request_id)
+        return ConnectionSnapshot(0, encode(last), pending)
 
     # From the server that stops
 
@@ -329,15 +338,20 @@ class Request:
 
     def _publish(self, step: Publish) -> None:
         encode = self.layer.codec.encode
+        done: Done = self._published
+        content, protocol = step.content, self.protocol
+        last = disconnect_content(protocol.path, protocol.request_id)
+        if hooks.active is not None:
+            content, last, done = hooks.active.publish(self, step, last, done)
         try:
-            last = encode(disconnect_content(self.protocol.path))
-            message = (step.channel, self.reply_channel, step.order, encode(step.content), last)
+            order, reply_channel = step.order, self.reply_channel
+            message = (step.channel, reply_channel, order, encode(content), encode(last))
         except Exception as error:  # noqa: BLE001  (_fail looks at it)
             self._fail(error, is_published=False)
             return
         self._is_publishing = True
         try:
-            self.layer.start_publish(*message, self._published)
+            self.layer.start_publish(*message, done)
         except LayerUnavailable as error:
             self._is_publishing = False
             self._fail(error, is_published=False)

@@ -21,6 +21,7 @@ from channels_workers.interface.http.actions import (
 from channels_workers.interface.http.replies import SAFE_METHODS, BadReply, request_content
 from channels_workers.interface.http.response_protocol import Broken, ResponseProtocol, body_event
 from channels_workers.interface.replies import consumers_path
+from channels_workers.interface.request_ids import request_id
 from channels_workers.interface.types import Scope
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import REQUEST, ReplyKind
@@ -78,7 +79,7 @@ class RequestProtocol:
     __slots__ = (
         *("_body_size", "_content", "_episodes", "_held", "_held_size", "_is_heard"),
         *("_is_stopping", "_is_told", "_method", "_name", "_order", "_response", "_scope"),
-        *("is_complete", "is_in_flight", "limits", "path"),
+        *("is_complete", "is_in_flight", "limits", "path", "request_id"),
     )
 
     def __init__(
@@ -90,6 +91,7 @@ class RequestProtocol:
     ) -> None:
         self.path = consumers_path(scope)
         self.limits = limits
+        self.request_id = request_id(scope, limits.REQUEST_ID_HEADER)
         #: Nothing more goes to the client.
         self.is_complete = False
         #: It is published, and no worker has finished it.
@@ -169,7 +171,12 @@ class RequestProtocol:
 
     def fields(self, event: str) -> dict[str, str | int]:
         """Return the fields of a log line about it."""
-        return fields(event, connection=self._name, path=shown(self.path))
+        return fields(
+            event,
+            connection=self._name,
+            path=shown(self.path),
+            request_id=self.request_id or None,
+        )
 
     def _log(self, level: int, extra: dict[str, str | int], text: str, *args: object) -> None:
         subject = shown(f"{self._method} {self.path}")
@@ -182,6 +189,8 @@ class RequestProtocol:
         self._name = name
         self._order, self.is_in_flight = 0, True
         self._content = request_content(self._scope, name, body, self._body_size)
+        if self.request_id:
+            self._content["request_id"] = self.request_id
         return [Publish(REQUEST, 0, self._content)]
 
     def gone(self) -> Steps:

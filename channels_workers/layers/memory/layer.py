@@ -39,6 +39,7 @@ from channels_workers.layers.types import (
     new_id,
 )
 from channels_workers.logs import fields
+from channels_workers.tracing import hooks
 
 if TYPE_CHECKING:
     from channels_workers.metrics.layer import LayerInstruments
@@ -102,7 +103,9 @@ class InMemoryChannelLayer(WorkerLayer):
             while True:
                 arrived.clear()
                 if delivery := self.store.take(channel):
-                    return self.codec.decode(delivery.payload)
+                    content = self.codec.decode(delivery.payload)
+                    content.pop(hooks.CARRIER, None)
+                    return content
                 await arrived.wait()
         finally:
             self.store.stream_listeners.discard(listener)
@@ -255,7 +258,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def commit(self, finished: Finished) -> Committed:
         """Finish a delivery in one step; see ``commit.lua``."""
-        delivery, operations, session, ends = finished
+        delivery, operations, session, ends, _ = finished
         store, reply = self.store, delivery.reply_channel
         began = time.monotonic() if self._instruments is not None else 0.0
         with store.changed:

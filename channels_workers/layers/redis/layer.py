@@ -39,6 +39,7 @@ from channels_workers.layers.types import (
     Statistics,
     new_id,
 )
+from channels_workers.tracing import hooks
 
 #: How many connections of a server are looked up in one request.
 LOOKED_AT = 1_000
@@ -89,7 +90,9 @@ class RedisChannelLayer(WorkerLayer):
 
     async def _receive_ordinary(self, channel: str) -> Content:
         delivery = await self.streams.receive(channel)
-        return self.codec.decode(delivery.payload)
+        content = self.codec.decode(delivery.payload)
+        content.pop(hooks.CARRIER, None)
+        return content
 
     # The interface side
 

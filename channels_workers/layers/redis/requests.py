@@ -120,7 +120,7 @@ def encode_operations(
 
 def commit(finished: Finished, capacity_of: Callable[[str], int]) -> Request:
     """Return the request that commits *finished*."""
-    delivery, operations, session, ends = finished
+    delivery, operations, session, ends, _ = finished
     arguments: Arguments = [
         delivery.channel,
         delivery.token,

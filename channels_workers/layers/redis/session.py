@@ -266,6 +266,7 @@ class ServerSession:
             try:
                 connection.evicted()
             except Exception:  # one connection must not stop the others
-                extra = fields("delivery_failed", connection=channel)
+                request_id = getattr(connection, "request_id", None) or None
+                extra = fields("delivery_failed", connection=channel, request_id=request_id)
                 logger.exception("Closing %s failed", channel, extra=extra)
         self.server.forget_all()

@@ -29,6 +29,7 @@ from channels_workers.layers.redis.resp import Arguments, Command, pack
 from channels_workers.layers.redis.wire import GROUP
 from channels_workers.layers.types import Delivery, Refusals, Unreadable
 from channels_workers.logs import described, fields
+from channels_workers.tracing import hooks
 
 #: Errors of Redis if a stream, or its consumer group, does not exist (any more).
 NO_STREAM = ("NOGROUP", "UNBLOCKED")
@@ -225,6 +226,8 @@ class Streams:
             replies = pipeline.read(len(requests))
             if meter.instruments is not None:
                 meter.answered(requests)
+            if hooks.active is not None:
+                hooks.active.replied()
             found = self._read_pulled(pipeline, pull.consumer)
             self._load_missing(pipeline, requests, replies)
         except Exception as error:

@@ -1,0 +1,1 @@
+"""Traces with OpenTelemetry, off unless the setting ``TRACING`` asks for them."""
