@@ -37,6 +37,8 @@ class Message:
       idempotent. It is ``<reply channel>:<order>`` for a socket, and ``<parent id>.<number>`` for
       what a consumer sent. For a delayed message it is what ``send`` returned. ``""`` for a
       message that no layer carried.
+    * ``request_id``: the id of the handshake or request of its connection, by the setting
+      ``REQUEST_ID_HEADER``. None without it, and for other messages.
     * ``channel_session``: the session of its connection, set by
       :func:`~channels_workers.sessions.channel_session`. Without it: ``AttributeError``.
     * ``http_session``: the session of the browser or None, set by
@@ -76,10 +78,7 @@ class Message:
 
     @property
     def request_id(self) -> str | None:
-        """The id of the handshake or request of its connection, by ``REQUEST_ID_HEADER``; or None.
-
-        Other messages have none, whatever their content is.
-        """
+        """The id of the handshake or request of its connection; None for other messages."""
         if self.delivery is None or self.delivery.reply_channel is None:
             return None
         found = self.content.get("request_id")

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from labs.harness.signals import interruptible
 from labs.trace import cost
 from labs.trace.site import TracedSite
 from labs.trace.tree import as_text
@@ -35,4 +36,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with interruptible():  # a site stops its processes
+        sys.exit(main())
