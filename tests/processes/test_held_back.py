@@ -256,9 +256,11 @@ def flooding(clients: list[RawSocket], data: bytes) -> Iterator[None]:
     over = threading.Event()
     thread = threading.Thread(target=flood, args=(clients, data, over))
     thread.start()
-    yield
-    over.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def flood(clients: list[RawSocket], data: bytes, over: threading.Event) -> None:
