@@ -31,7 +31,14 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import CONNECT
 from tests.channels_workers.interface.test_application import Client
 from tests.channels_workers.interface.test_expiry import no_pages
-from tests.channels_workers.interface.test_protocol import SCOPE, closed, frame, published, sent
+from tests.channels_workers.interface.test_protocol import (
+    SCOPE,
+    closed,
+    frame,
+    published,
+    sent,
+    waited,
+)
 
 TOKEN = "abc.def.ghi"
 OFFERED = ["chat.v2", wire.SUBPROTOCOL]
@@ -120,10 +127,10 @@ def test_frames_wait_for_the_answer_of_the_consumer() -> None:
         assert connection.receive(frame(text)) == []
     assert connection.receive(frame(b"")) == []
     assert connection.reply({"accept": True}) == [acknowledged()]
-    assert connection.release(0) == [published(1, "one")]
-    assert connection.release(1) == [published(2, "two")]
-    assert connection.release(2) == [published(3, "")]
-    assert connection.release(3) == [published(4, b"")]
+    assert connection.release(0) == [waited(1, "one")]
+    assert connection.release(1) == [waited(2, "two")]
+    assert connection.release(2) == [waited(3, "")]
+    assert connection.release(3) == [waited(4, b"")]
 
 
 def test_frames_go_on_if_the_answer_comes_later_than_the_release() -> None:
@@ -131,14 +138,14 @@ def test_frames_go_on_if_the_answer_comes_later_than_the_release() -> None:
     assert connection.receive(frame("one")) == []
     assert connection.release(0) == []
     assert connection.receive(frame("two")) == []
-    assert connection.reply({"accept": True}) == [acknowledged(), published(1, "one")]
+    assert connection.reply({"accept": True}) == [acknowledged(), waited(1, "one")]
 
 
 def test_frames_of_a_client_that_leaves_early_still_run() -> None:
     connection = told()
     connection.receive(frame("one"))
     assert connection.end(1001) == []
-    assert connection.release(0) == [published(1, "one")]
+    assert connection.release(0) == [waited(1, "one")]
     assert connection.release(1) == [Close(1001)]
 
 

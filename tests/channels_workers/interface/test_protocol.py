@@ -55,6 +55,11 @@ def published(order: int, value: str | bytes) -> Publish:
     return Publish(RECEIVE, order, {"path": PATH, key: value})
 
 
+def waited(order: int, value: str | bytes) -> Publish:
+    """A frame that was pending."""
+    return published(order, value)._replace(waited=True)
+
+
 def state_of(connection: WebSocketProtocol) -> str:
     """Its state, exactly one of three."""
     facts = {
@@ -581,9 +586,9 @@ def test_one_message_is_in_flight_at_a_time() -> None:
     connection.reply({"accept": True})
     assert connection.receive(frame("one")) == []
     assert connection.receive(frame("two")) == []
-    assert connection.release(0) == [published(1, "one")]
+    assert connection.release(0) == [waited(1, "one")]
     assert connection.in_flight == published(1, "one")
-    assert connection.release(1) == [published(2, "two")]
+    assert connection.release(1) == [waited(2, "two")]
     assert connection.release(2) == []
     assert connection.in_flight is None
 
@@ -618,7 +623,7 @@ def test_a_repeated_release_counts_once() -> None:
     connection = busy()
     for text in ("two", "three"):
         connection.receive(frame(text))
-    assert connection.release(1) == [published(2, "two")]
+    assert connection.release(1) == [waited(2, "two")]
     assert connection.release(1) == []
     assert connection.in_flight == published(2, "two")
 
@@ -655,7 +660,7 @@ def test_the_disconnect_follows_all_queued_messages() -> None:
     connection = busy()
     connection.receive(frame("two"))
     assert connection.end(1001) == []
-    assert connection.release(1) == [published(2, "two")]
+    assert connection.release(1) == [waited(2, "two")]
     assert connection.release(2) == [Close(1001)]
 
 
@@ -844,7 +849,7 @@ def test_a_frame_waits_until_there_is_room() -> None:
     assert connection.receive(frame("one")) == [MakeRoom()]
     assert connection.in_flight is None
     backlog.taken = connection.pending.cost
-    assert connection.proceed() == [published(1, "one")]
+    assert connection.proceed() == [waited(1, "one")]
 
 
 def test_lost_frames_close_their_socket(caplog: pytest.LogCaptureFixture) -> None:
