@@ -15,7 +15,10 @@ sys.path[:0] = [str(ROOT), str(DOCS / "_ext")]
 
 # The Python API is read from docstrings, and the engine imports with settings only.
 settings.configure(
-    INSTALLED_APPS=["channels_workers", "django.contrib.auth", "django.contrib.contenttypes"],
+    INSTALLED_APPS=[
+        "channels_workers",
+        *(f"django.contrib.{name}" for name in ("admin", "auth", "contenttypes")),
+    ],
     CHANNEL_ROUTING=[],
 )
 django.setup()
