@@ -60,7 +60,7 @@ class Metrics:
         wait_for(lambda: found() == expected, lambda: f"{expected}; it is {found()}", 20.0)
 
 
-def metered(port: int, pages: Path | None = None, **limits: Any) -> dict[str, str]:
+def metered(port: int | str, pages: Path | None = None, **limits: Any) -> dict[str, str]:
     """The environment of a process with metrics."""
     return {
         "DJANGO_SETTINGS_MODULE": "tests.processes.metered",
