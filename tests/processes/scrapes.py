@@ -2,7 +2,7 @@
 
 import json
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,3 @@ def start_metered_worker(start_worker: StartWorker, **limits: Any) -> tuple[Proc
     worker = start_worker(env=metered(metrics.port, **limits))
     worker.wait_until_listening(metrics.port)
     return worker, metrics
-
-
-Start = Callable[..., tuple[Server, Metrics]]

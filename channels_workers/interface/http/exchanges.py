@@ -5,12 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from itertools import product
-from typing import TYPE_CHECKING
 
+from channels_workers.interface.traffic import Times
 from channels_workers.interface.types import Scope
-
-if TYPE_CHECKING:
-    from channels_workers.interface.traffic import Times
 
 #: The key of a request's :class:`Exchange` in its scope.
 EXCHANGE = "channels_workers.exchange"

@@ -28,6 +28,7 @@ from channels_workers.layers.types import (
     Delivery,
     Due,
     Finished,
+    InboxKind,
     Join,
     Leave,
     Liveness,
@@ -512,6 +513,36 @@ class LayerContract:
         entry_age = clock.age(position, now)
         assert entry_age is not None
         assert 0 <= entry_age <= age
+
+    async def test_the_inbox_lags_while_it_is_carried_out(
+        self, process: Process, other: Process
+    ) -> None:
+        layer, lags = process.layer, []
+        await asyncio.to_thread(layer.clock.read)
+        recorder = await process.connected()
+        began = time.monotonic()
+
+        def deliver(content: Any, to_group: bool = False) -> None:
+            lags.append((layer.inbox_entry(), layer.inbox_lag()))
+            Recorder.deliver(recorder, content, to_group)
+
+        recorder.deliver = deliver  # type: ignore[method-assign]
+        other.layer.apply([other.send(recorder.channel, n=1)])
+        await recorder.until(lambda: len(recorder.messages) == 1)
+        [(entry, lag)] = lags
+        assert entry == layer.inbox_entry() == layer.start_server().position
+        assert lag is not None
+        error = layer.clock.error()
+        assert error is not None
+        assert 0 <= lag <= time.monotonic() - began + error
+        async with asyncio.timeout(TIMEOUT):
+            while layer.inbox_lag() != 0:  # noqa: ASYNC110  (a layer tells nobody)
+                await asyncio.sleep(0)
+        assert layer.inbox_operations() == {
+            **dict.fromkeys(map(str.lower, InboxKind.__members__), 0),
+            "send": 1,
+            "release": 1,
+        }
 
     async def test_the_clock_does_not_know_ids_without_a_time(self, process: Process) -> None:
         await asyncio.to_thread(process.layer.clock.read)

@@ -221,3 +221,17 @@ async def test_an_inbox_with_much_that_is_read_is_trimmed_before_a_heartbeat_is_
         await asyncio.to_thread(layer.apply, [Send(channel, payload)])
         await receiver.until(lambda goal=count: len(receiver.messages) == goal)  # type: ignore[misc]
     await until(lambda: layer.client.redis.xlen(inbox) == 1, "the trim")
+
+
+async def test_an_overdue_read_of_the_inbox_is_a_lag(
+    layer: RedisChannelLayer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis is away, so nobody knows what is in the inbox."""
+    await layer.new_channel()
+    assert layer.inbox_lag() == 0.0
+    redis_server.stop()
+    monkeypatch.setattr(session, "OVERDUE", 0.1)
+    await until(lambda: (layer.inbox_lag() or 0) > 0.5, "a lag")
+    redis_server.start()
+    monkeypatch.undo()
+    await until(lambda: layer.inbox_lag() == 0.0, "the end of the lag")

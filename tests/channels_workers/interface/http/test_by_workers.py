@@ -1084,3 +1084,71 @@ async def test_long_polls_end_one_by_one_while_pages_are_served(
     assert (await page.ended()).status == 200
     await asyncio.wait_for(stop, TIMEOUT)
     assert [poll.status for poll in polls] == [503] * 3
+
+
+# What metrics read
+
+
+async def test_requests_by_workers_are_counted(
+    application: Interface, workers: Workers, limits: Callable[..., None]
+) -> None:
+    limits(REQUESTS_WAITING=1)
+    times = Times()
+    application.exchanges._times = times
+    page = Client(application)
+    delivery = await workers.take()
+    counts = application.exchanges
+    assert counts.in_progress == {"interface": 0, "workers": 1}
+    busy = await Client(application).ended()
+    assert busy.status == 503
+    workers.finish(delivery, PAGE, ends=True)
+    await page.ended()
+    assert counts.in_progress == {"interface": 0, "workers": 0}
+    assert {key: count for key, count in counts.answered.items() if count} == {
+        ("workers", "2xx"): 1,
+        ("workers", "5xx"): 1,
+    }
+    assert {key: count for key, count in counts.refused.items() if count} == {"workers_busy": 1}
+    assert times.answered == ["workers", "workers"]
+
+
+async def test_long_polls_and_streams_have_no_time(
+    application: Interface, workers: Workers
+) -> None:
+    times = Times()
+    application.exchanges._times = times
+    poll = Client(application)
+    workers.finish(await workers.take(), group="news")
+    await until(lambda: all(each.protocol.lingers for each in application.by_workers.known))
+    workers.send_to("news", PAGE)
+    await poll.ended()
+    stream = Client(application)
+    head = {"status": 200, "headers": [(b"content-type", b"text/event-stream")]}
+    workers.finish(await workers.take(), {**head, "content": b"data: a\n\n", "more_content": True})
+    await stream.until(lambda: b"data: a" in stream.data)
+    stream.leave()
+    await stream.ended()
+    assert application.exchanges.answered["workers", "2xx"] == 2
+    assert times.answered == []
+
+
+class Times:
+    """Records who answered requests that were timed."""
+
+    def __init__(self) -> None:
+        self.answered: list[str] = []
+
+    def handshake_ended(self, outcome: str, seconds: float) -> None:
+        raise AssertionError("There is no socket.")
+
+    def frame_published(self, seconds: float) -> None:
+        raise AssertionError("There is no socket.")
+
+    def frame_committed(self, seconds: float) -> None:
+        raise AssertionError("There is no socket.")
+
+    def frame_sent(self, seconds: float) -> None:
+        raise AssertionError("There is no socket.")
+
+    def request_answered(self, by: str, seconds: float) -> None:
+        self.answered.append(by)
