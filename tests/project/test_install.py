@@ -40,7 +40,9 @@ settings.configure(
 )
 django.setup()
 import channels_workers
-for module in pkgutil.walk_packages(channels_workers.__path__, "channels_workers."):
+def skip(name):
+    assert name.startswith(tuple(sys.argv[1:])), name
+for module in pkgutil.walk_packages(channels_workers.__path__, "channels_workers.", skip):
     if sys.argv[1:] and module.name.startswith(tuple(sys.argv[1:])):
         continue
     importlib.import_module(module.name)
