@@ -12,6 +12,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from channels_workers.channel import Channel
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
+from channels_workers.layers.history import Position
 from channels_workers.layers.types import (
     Delivery,
 )
@@ -37,6 +38,8 @@ class Message:
       idempotent. It is ``<reply channel>:<order>`` for a socket, and ``<parent id>.<number>`` for
       what a consumer sent. For a delayed message it is what ``send`` returned. ``""`` for a
       message that no layer carried.
+    * ``position``: the :class:`~channels_workers.layers.history.Position` of a message to a group
+      with history, if this channel is in the group; else None.
     * ``channel_session``: the session of its connection, set by
       :func:`~channels_workers.sessions.channel_session`. Without it: ``AttributeError``.
     * ``http_session``: the session of the browser or None, set by
@@ -74,6 +77,11 @@ class Message:
     def channel(self) -> Channel:
         """The :class:`~channels_workers.channel.Channel` that it came from."""
         return Channel(self.channel_name, channel_layer=self.channel_layer)
+
+    @property
+    def position(self) -> Position | None:
+        """Its place in the history of the group that it was sent to."""
+        return Position.parse(self.delivery.position) if self.delivery else None
 
     def __getitem__(self, key: str) -> Any:
         return self.content[key]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from channels_workers.conf import configuration
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.base import FORMAT_VERSION
@@ -24,7 +22,6 @@ from channels_workers.layers.types import (
     DelayedMessage,
     Delivery,
     Due,
-    InboxEntry,
     NewDeadLetter,
     Refusals,
     is_request,
@@ -53,9 +50,13 @@ class MemoryAdmin(LayerAdmin):
             counters = self.store.counters
             return {
                 server: counters[server]
-                for server, entries in self.store.inboxes.items()
-                if server in counters and _is_lagging(entries)
+                for server in self.store.inboxes
+                if server in counters and self._is_lagging(server)
             }
+
+    def _is_lagging(self, server: str) -> bool:
+        limits, entries = configuration(), len(self.store.inboxes[server])
+        return entries > limits.INBOX_ENTRIES or self.store.inbox_size(server) > limits.INBOX_BYTES
 
     def orphans(self) -> set[str]:
         """Return unknown processes that hold messages."""
@@ -187,10 +188,6 @@ class MemoryAdmin(LayerAdmin):
                 format=FORMAT_VERSION,
                 delayed=len(store.delayed),
                 next_due=min((later.due for later in store.delayed.values()), default=None),
+                histories=len(store.histories.by_group),
+                history_bytes=store.histories.size,
             )
-
-
-def _is_lagging(entries: Sequence[InboxEntry]) -> bool:
-    limits = configuration()
-    size = sum(len(operation.value) for entry in entries for operation in entry.operations)
-    return len(entries) > limits.INBOX_ENTRIES or size > limits.INBOX_BYTES
