@@ -95,8 +95,10 @@ local function forget_histories(used, total, limits, time)
   end
 end
 
+-- Let the keys of all histories expire an hour later than they must, so that this is rarely put off.
 local function keep_until(expires, time)
   if (tonumber(on_key("HGET", histories, ":expires")) or 0) >= expires then return end
+  expires = expires + 3600000
   on_key("HSET", histories, ":expires", whole(expires))
   on_key("PEXPIRE", histories, whole(expires - time))
   on_key("PEXPIRE", history_order, whole(expires - time))
