@@ -91,11 +91,14 @@ def make_histories_older(redis_server: RedisServer, seconds: float) -> None:
     milliseconds = round(seconds * 1000)
     with redis_server.client() as client:
         for key in client.scan_iter(match="*:history:*"):
-            entries = client.xrange(key)
+            entries, left = client.xrange(key), client.pttl(key) - milliseconds
             client.delete(key)
+            if left <= 0:
+                continue
             for entry, fields in entries:
                 fields[b"at"] = int(fields[b"at"]) - milliseconds
                 client.xadd(key, fields, id=entry)
+            client.pexpire(key, left)
         for key in client.scan_iter(match="*:history_order"):
             for group in client.zrange(key, 0, -1):
                 client.zincrby(key, -milliseconds, group)
@@ -293,6 +296,18 @@ class HistoryContract:
         joined = await late.join(OLDEST)
         assert (joined.replayed, joined.is_gap, joined.position.offset) == (0, False, 11)
         assert process.layer.admin.status().history_bytes == HISTORY_COST
+
+    async def test_messages_that_have_expired_count_no_more(
+        self, make_layer: MakeLayer, wait: Wait
+    ) -> None:
+        history = {"room-*": {"messages": 100, "bytes": 5000, "seconds": 60}}
+        process = Process(make_layer(history=history))
+        for _ in range(3):
+            for number in range(4):
+                await say(process, number, filling="x" * 1000)
+            member = await Member.of(process)
+            assert (await member.join(OLDEST)).replayed == 4
+            wait(61)
 
     async def test_a_smaller_limit_counts_from_the_next_message(
         self, kept: Process, make_layer: MakeLayer

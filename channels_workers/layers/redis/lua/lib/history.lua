@@ -48,10 +48,9 @@ local function plan_kept(history, payload)
   return history.name .. ":" .. whole(history.last)
 end
 
--- Delete the messages that are too many, too large together, or too old.
-local function trim_history(key, history, limits, time)
-  local left, from, count, first = on_key("XLEN", key), "-", 2, nil
-  if left == 0 then history.bytes = 0 end
+-- Of the messages that are *left*, delete those that are too many, too large together, or too old.
+local function trim_history(key, history, limits, time, left)
+  local from, count, first = "-", 2, nil
   while left > 0 and from do
     local found = on_key("XRANGE", key, from, "+", "COUNT", count)
     from, count = nil, 50
@@ -108,13 +107,14 @@ end
 local function write_history(group, history, limits)
   local key, time = history_key(group), math.floor(now() / 1000)
   if history.begins then redis.call("UNLINK", key) end
-  local offset = history.last - #history.added
+  local offset, left = history.last - #history.added, on_key("XLEN", key)
+  if left == 0 then history.bytes = 0 end  -- it may have expired
   for number, payload in ipairs(history.added) do
     on_key("XADD", key, whole(offset + number) .. "-0", "at", whole(time), "payload", payload)
     history.bytes = history.bytes + #payload + message_cost
   end
   if #history.added > 0 then on_key("PEXPIRE", key, limits.age) end
-  trim_history(key, history, limits, time)
+  trim_history(key, history, limits, time, left + #history.added)
   on_key("HSET", histories, group,
     history.of .. ":" .. history.name .. ":" .. whole(history.last) .. ":" .. whole(history.bytes))
   on_key("ZADD", history_order, whole(time), group)
