@@ -8,6 +8,7 @@ from typing import Any
 from channels_workers.bad_replies import BYTES, TEXT, note_bad_reply
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
+from channels_workers.layers.history import Joined, Position
 from channels_workers.layers.types import (
     DELAY,
     LONGEST_DELAY,
@@ -16,7 +17,7 @@ from channels_workers.layers.types import (
     Send,
     SendLater,
 )
-from channels_workers.outbox import acarry_out, carry_out
+from channels_workers.outbox import acarry_out, aresume, carry_out, resume
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, get_channel_layer
 from channels_workers.relay.rows import astore, store
 from channels_workers.unheard import look_for_listeners
@@ -133,20 +134,40 @@ class Group(_Named):
     them or their socket closes; nothing expires.
     """
 
-    def add(self, channel: Channel | str) -> None:
+    def add(self, channel: Channel | str, *, since: Position | str | None = None) -> Joined | None:
         """Add a channel now: every later send to the group reaches it.
 
         So do the sends of the same consumer, which go out after it has returned. Adding a member
         again changes nothing. In a consumer this waits while the layer is away. It waits for the
         layer, so await :meth:`aadd` in a coroutine.
-        """
-        layer = self.channel_layer
-        carry_out(layer, layer.make_join(self.name, _name_of(channel)), call="Group.add")
 
-    async def aadd(self, channel: Channel | str) -> None:
+        If the group has a :doc:`history </how-to/resume>`, the result is a
+        :class:`~channels_workers.layers.history.Joined`, else None. With *since*, a position, the
+        reply channel first gets the messages after it, in the same step. *since* is a
+        ``Position``, its text as a client sent it, or ``OLDEST`` for all that is kept. If messages
+        are missing, or the text is no position, ``is_gap`` of the result is true, and nothing is
+        replayed. Raises ``ValueError`` for *since* without a history, and for a channel that is
+        no reply channel.
+        """
+        layer, name = self.channel_layer, _name_of(channel)
+        if layer.histories is not None or since is not None:
+            wanted = layer.make_resume(self.name, name, since)
+            if wanted is not None:
+                return resume(layer, wanted)
+        carry_out(layer, layer.make_join(self.name, name), call="Group.add")
+        return None
+
+    async def aadd(
+        self, channel: Channel | str, *, since: Position | str | None = None
+    ) -> Joined | None:
         """Do the same as :meth:`add`, in a coroutine."""
-        layer = self.channel_layer
-        await acarry_out(layer, layer.make_join(self.name, _name_of(channel)))
+        layer, name = self.channel_layer, _name_of(channel)
+        if layer.histories is not None or since is not None:
+            wanted = layer.make_resume(self.name, name, since)
+            if wanted is not None:
+                return await aresume(layer, wanted)
+        await acarry_out(layer, layer.make_join(self.name, name))
+        return None
 
     def discard(self, channel: Channel | str) -> None:
         """Remove a channel now, if it is a member. In a coroutine, await :meth:`adiscard`."""

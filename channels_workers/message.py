@@ -12,6 +12,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from channels_workers.channel import Channel
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
+from channels_workers.layers.history import Position
 from channels_workers.layers.types import (
     Delivery,
 )
@@ -39,6 +40,8 @@ class Message:
       message that no layer carried.
     * ``request_id``: the id of the handshake or request of its connection, by the setting
       ``REQUEST_ID_HEADER``. None without it, and for other messages.
+    * ``position``: the :class:`~channels_workers.layers.history.Position` of a message to a group
+      with history, if this channel is in the group; else None.
     * ``channel_session``: the session of its connection, set by
       :func:`~channels_workers.sessions.channel_session`. Without it: ``AttributeError``.
     * ``http_session``: the session of the browser or None, set by
@@ -88,6 +91,11 @@ class Message:
     def channel(self) -> Channel:
         """The :class:`~channels_workers.channel.Channel` that it came from."""
         return Channel(self.channel_name, channel_layer=self.channel_layer)
+
+    @property
+    def position(self) -> Position | None:
+        """Its place in the history of the group that it was sent to."""
+        return Position.parse(self.delivery.position) if self.delivery else None
 
     def __getitem__(self, key: str) -> Any:
         return self.content[key]

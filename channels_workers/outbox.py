@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from channels_workers.backoff import Backoff
 from channels_workers.concurrency import forks
@@ -18,6 +18,7 @@ from channels_workers.context import current_outbox
 from channels_workers.exceptions import ConsumeLater, LayerUnavailable, OnceRefused, OutboxFull
 from channels_workers.flow import STEP_COST
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.history import OLDEST, Joined
 from channels_workers.layers.types import (
     DISCONNECT,
     REQUEST,
@@ -27,6 +28,7 @@ from channels_workers.layers.types import (
     Join,
     Leave,
     Operation,
+    Resume,
     Send,
     SendLater,
     runs_once,
@@ -36,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 #: Waits so many seconds or until the process has ended, and returns whether it has ended.
 Rest = Callable[[float], bool]
+
+Result = TypeVar("Result")
 
 never_ended = threading.Event()
 
@@ -123,17 +127,30 @@ class Outbox:
         Raises :class:`ConsumeLater` if the process ends meanwhile: the message runs again. For a
         request that must not, it raises :class:`LayerUnavailable`.
         """
-        began = time.monotonic()
-        try:
-            self.layer.change_groups(self.delivery, [change])
-        except LayerUnavailable as error:
-            self._change_groups_later(change, error)
-        finally:
-            self.waited += time.monotonic() - began
+        self._carry_out(lambda: self.layer.change_groups(self.delivery, [change]))
         if self.changes is not None:
             self.changes.append(change)
 
-    def _change_groups_later(self, change: Join | Leave, error: LayerUnavailable) -> None:
+    def resume(self, wanted: Resume) -> Joined:
+        """Join a group with history now; wait and raise as :meth:`change_groups` does.
+
+        If another worker has taken over the message, the result is a gap, which the commit drops.
+        """
+        joined = self._carry_out(lambda: self.layer.resume(wanted, self.delivery))
+        if self.changes is not None:
+            self.changes.append(Join(wanted.group, wanted.channel))
+        return joined or Joined(OLDEST, is_gap=True)
+
+    def _carry_out(self, change: Callable[[], Result]) -> Result:
+        began = time.monotonic()
+        try:
+            return change()
+        except LayerUnavailable as error:
+            return self._carry_out_later(change, error)
+        finally:
+            self.waited += time.monotonic() - began
+
+    def _carry_out_later(self, change: Callable[[], Result], error: LayerUnavailable) -> Result:
         backoff = Backoff(logger, f"Changing groups in {self.delivery.id}", 1.0)
         while True:
             if self.rest(backoff.failed(error)):
@@ -141,12 +158,12 @@ class Outbox:
                     raise error
                 raise ConsumeLater from error
             try:
-                self.layer.change_groups(self.delivery, [change])
+                result = change()
             except LayerUnavailable as again:
                 error = again
             else:
                 backoff.succeeded()
-                return
+                return result
 
     def keep(self, operation: Operation, layer: WorkerLayer) -> bool:
         """Keep *operation* on *layer* for the commit; return False if it does not wait for that.
@@ -252,3 +269,20 @@ async def acarry_out(layer: WorkerLayer, operation: Operation, immediately: bool
         layer.announce_delayed([operation])
     else:
         await asyncio.to_thread(outbox.change_groups, operation)
+
+
+def resume(layer: WorkerLayer, wanted: Resume) -> Joined:
+    """Join a group with history now, as a join of :func:`carry_out` does."""
+    warn_in_event_loop("Group.add", "Await Group.aadd there.")
+    return _resume(layer, wanted, _current.get())
+
+
+async def aresume(layer: WorkerLayer, wanted: Resume) -> Joined:
+    """Do the same as :func:`resume` from a coroutine, without blocking its event loop."""
+    return await asyncio.to_thread(_resume, layer, wanted, _current.get())
+
+
+def _resume(layer: WorkerLayer, wanted: Resume, outbox: Outbox | None) -> Joined:
+    if outbox is not None and outbox.is_for(layer):
+        return outbox.resume(wanted)
+    return layer.resume(wanted, quick=outbox is None) or Joined(OLDEST, is_gap=True)

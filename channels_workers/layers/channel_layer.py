@@ -11,6 +11,7 @@ from channels.layers import BaseChannelLayer
 
 from channels_workers.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels_workers.layers.codec import Codec, Content
+from channels_workers.layers.history import Position, make_histories
 from channels_workers.layers.mailboxes import ChannelName, Mailbox
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import (
@@ -20,6 +21,7 @@ from channels_workers.layers.types import (
     Join,
     Leave,
     Operation,
+    Resume,
     Send,
     SendLater,
     new_id,
@@ -39,6 +41,9 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     *capacity* limits the messages in each ordinary channel; a send beyond it raises
     :class:`~channels_workers.exceptions.ChannelFull`. *channel_capacity* maps globs of names to
     other capacities. *message_size* limits the bytes of an encoded message.
+
+    *history* maps globs of group names to limits of what is kept of them: ``messages``, ``bytes``
+    and ``seconds``. *history_bytes* limits what is kept of all groups together.
     """
 
     #: As in 1.x: ``except message.channel_layer.ChannelFull``.
@@ -54,11 +59,15 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         symmetric_encryption_keys: list[str | bytes] | None = None,
         expiry: int = 60,
         group_expiry: int = 86_400,
+        history: dict[str, dict[str, Any]] | None = None,
+        history_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         # A CONFIG made for channels-redis has expiry and group_expiry. Nothing expires here.
         super().__init__(capacity=capacity)
         self.channel_capacity = self.compile_capacities(channel_capacity or {})
         self.codec = Codec(message_size, symmetric_encryption_keys)
+        #: None if no group has a history.
+        self.histories = make_histories(history, history_bytes)
         self._server: Server | None = None
 
     # Names
@@ -108,6 +117,24 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         return Join(group, channel)
+
+    def make_resume(
+        self, group: str, channel: str, since: Position | str | None = None
+    ) -> Resume | None:
+        """Return the join of a group with history, None if it has none; it checks the names now.
+
+        Raises ValueError for *since* of a group without history, or for an ordinary channel.
+        """
+        self.require_valid_group_name(group)
+        self.require_valid_channel_name(channel)
+        limits = self.histories.limits_of(group) if self.histories is not None else None
+        if limits is None or "!" not in channel:
+            if since is not None:
+                raise ValueError(_no_history(group, channel, limits is None))
+            return None
+        if isinstance(since, str):
+            since = Position.parse(since) or since
+        return Resume(group, channel, since, limits)
 
     def make_leave(self, group: str, channel: str) -> Leave:
         """Return the operation; it checks the names now."""
@@ -237,6 +264,18 @@ def _checked_delay(delay: Any) -> float:
             f"not {delay!r}."
         )
     return float(delay)
+
+
+def _no_history(group: str, channel: str, is_group: bool) -> str:
+    if is_group:
+        return (
+            f"Group {group!r} has no history, so nothing can be replayed since a position. Add a "
+            "glob that matches it to `history` in the CONFIG of CHANNEL_LAYERS."
+        )
+    return (
+        f"Messages can be replayed to reply channels only, not to {channel!r}: an ordinary channel "
+        "keeps its messages until a worker takes them, so it misses none."
+    )
 
 
 def _wrong_name(kind: str, name: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -10,7 +11,9 @@ from typing import NamedTuple
 from channels_workers.exceptions import MessageError
 from channels_workers.layers.aside import Aside
 from channels_workers.layers.codec import Codec
+from channels_workers.layers.history import Position
 from channels_workers.layers.mailboxes import Mailbox
+from channels_workers.layers.positions import MemberPositions, stamp
 from channels_workers.layers.types import (
     Connection,
     ConnectionSnapshot,
@@ -38,6 +41,15 @@ KEPT_UNREADABLE = 20
 CURE = (
     "The rest of the inbox is processed. Another program writes to these keys, or processes run "
     "another release or other `symmetric_encryption_keys`. See `manage.py deadletters aside`."
+)
+
+#: Matches a position, and what follows it.
+is_positioned = re.compile(rb"([0-9a-f]+):([0-9]{1,15}):(.*)", re.DOTALL).fullmatch
+
+PAST_HISTORY = (
+    "A process has sent to group %s without its history, so those who come back miss the message. "
+    "Give all processes this release, and the same `history` in the CONFIG of CHANNEL_LAYERS. This "
+    "is logged once"
 )
 
 
@@ -78,6 +90,9 @@ class Server:
         self.groups: dict[str, dict[str, Receiver]] = {}
         self.groups_of: dict[str, set[str]] = {}
         self.last_join: dict[str, str] = {}
+        #: What members have received, of each group whose positions this server knows.
+        self.positions: dict[str, MemberPositions] = {}
+        self._is_past_history_logged = False
         #: The last session of each connection.
         self.sessions: dict[str, bytes] = {}
         #: Connections whose disconnect is not finished.
@@ -104,6 +119,9 @@ class Server:
             InboxKind.KEEP_SESSION: Action(self._keep_session),
             InboxKind.END: Action(self._end),
             InboxKind.FLUSHED: Action(self._note_flush),
+            InboxKind.POSITIONED: Action(self._send_positioned),
+            InboxKind.RESUME: Action(self._resume),
+            InboxKind.REPLAY: Action(self._replay),
         }
 
     # Channels
@@ -135,8 +153,13 @@ class Server:
         """Take *channel* out of its groups for good; return the groups left empty."""
         groups = self.groups_of.pop(channel, set())
         for group in groups:
-            self.groups[group].pop(channel, None)
+            self._remove(group, channel)
         return self._departures(groups)
+
+    def _remove(self, group: str, channel: str) -> None:
+        self.groups.get(group, {}).pop(channel, None)
+        if self.positions and group in self.positions:
+            self.positions[group].leave(channel)
 
     def detach(self, channel: str) -> list[Departure]:
         """Forget *channel*; return the groups left empty."""
@@ -241,12 +264,14 @@ class Server:
             known.clear()
         for state in (self.groups, self.groups_of, self.last_join, self.sessions, self.ending):
             state.clear()
+        self.positions.clear()
         self.ended.clear()
         self.ending_unrestored.clear()
 
     def leave_all(self) -> None:
         """Take every channel out of its groups; they may join again."""
         self.groups.clear()
+        self.positions.clear()
         self.last_join.clear()
         for groups in self.groups_of.values():
             groups.clear()
@@ -262,20 +287,39 @@ class Server:
     def _send(self, operation: InboxOperation, entry: str) -> None:
         receiver = self.receivers.get(operation.target)
         if receiver is not None:
-            self._deliver({operation.target: receiver}, operation, to_group=False)
+            self._deliver(
+                {operation.target: receiver}, operation.target, operation.value, to_group=False
+            )
 
     def _send_to_group(self, operation: InboxOperation, entry: str) -> None:
         if members := self.groups.get(operation.target):
-            self._deliver(members, operation, to_group=True)
+            if self.positions and operation.target in self.positions:
+                self._note_past_history(operation.target)
+            self._deliver(members, operation.target, operation.value, to_group=True)
+
+    def _send_positioned(self, operation: InboxOperation, entry: str) -> None:
+        group = operation.target
+        position, payload = _read_position(operation.value)
+        if members := self.groups.get(group):
+            self._positions_of(group).send(position, members)
+            self._deliver(members, group, payload, to_group=True, position=position)
 
     def _deliver(
-        self, receivers: Mapping[str, Receiver], operation: InboxOperation, *, to_group: bool
+        self,
+        receivers: Mapping[str, Receiver],
+        target: str,
+        payload: bytes,
+        *,
+        to_group: bool,
+        position: Position | None = None,
     ) -> None:
-        content = self.codec.decode(operation.value)
+        content = self.codec.decode(payload)
         carrier, delivering = content.pop(hooks.CARRIER, None), None
         if hooks.active is not None:
-            target, count = operation.target, len(receivers)
+            count = len(receivers)
             delivering = hooks.active.deliver(carrier, target, count, to_group=to_group)
+        if position is not None:
+            stamp(content, position)
         for channel, receiver in list(receivers.items()):
             try:
                 receiver.deliver(content, to_group)
@@ -292,10 +336,44 @@ class Server:
         if channel in self.groups_of:  # else it has closed meanwhile
             self.groups_of[channel].add(group)
             self.groups.setdefault(group, {})[channel] = self.receivers[channel]
+            if self.positions and group in self.positions:
+                self.positions[group].join(channel)
+
+    def _resume(self, operation: InboxOperation, entry: str) -> None:
+        group = operation.target
+        name, _, rest = operation.value.partition(b":")
+        position, since = _read_position(rest)
+        channel = name.decode()
+        if not since.isdigit() or len(since) > 15:
+            raise MessageError("It has no offset.")
+        self.last_join[group] = entry
+        if channel in self.groups_of:  # else it has closed meanwhile
+            members = self.groups.setdefault(group, {})
+            self._positions_of(group).resume(channel, position, int(since), members)
+            self.groups_of[channel].add(group)
+            members[channel] = self.receivers[channel]
+
+    def _replay(self, operation: InboxOperation, entry: str) -> None:
+        channel = operation.target
+        group, _, rest = operation.value.partition(b":")
+        position, payload = _read_position(rest)
+        known, receiver = self.positions.get(group.decode()), self.receivers.get(channel)
+        if known is not None and receiver is not None and known.is_new(channel, position):
+            self._deliver({channel: receiver}, channel, payload, to_group=True, position=position)
+
+    def _positions_of(self, group: str) -> MemberPositions:
+        if group not in self.positions:
+            self.positions[group] = MemberPositions()
+        return self.positions[group]
+
+    def _note_past_history(self, group: str) -> None:
+        if not self._is_past_history_logged:
+            self._is_past_history_logged = True
+            logger.error(PAST_HISTORY, group, extra=fields("past_history", process_id=self.id))
 
     def _leave(self, operation: InboxOperation, entry: str) -> None:
         group, channel = operation.target, operation.value.decode()
-        self.groups.get(group, {}).pop(channel, None)
+        self._remove(group, channel)
         self.groups_of.get(channel, set()).discard(group)
 
     def _release(self, operation: InboxOperation, entry: str) -> None:
@@ -329,9 +407,18 @@ class Server:
         for group in groups:
             if not self.groups.get(group):
                 self.groups.pop(group, None)
+                self.positions.pop(group, None)
                 if group in self.last_join:
                     departures.append(Departure(group, self.last_join.pop(group)))
         return departures
 
 
-GROUP_CHANGES = (InboxKind.JOIN, InboxKind.LEAVE)
+def _read_position(value: bytes) -> tuple[Position, bytes]:
+    """Return the position and the rest of ``<epoch>:<offset>:<rest>``, or raise MessageError."""
+    found = is_positioned(value)
+    if found is None:
+        raise MessageError("It has no position.")
+    return Position(found[1].decode(), int(found[2])), found[3]
+
+
+GROUP_CHANGES = (InboxKind.JOIN, InboxKind.LEAVE, InboxKind.RESUME)

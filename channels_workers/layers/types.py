@@ -16,6 +16,7 @@ from importlib import metadata
 from typing import NamedTuple, Protocol
 
 from channels_workers.layers.codec import Content
+from channels_workers.layers.history import Limits, Position
 
 CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
@@ -36,6 +37,9 @@ LONGEST_DELAY = 365 * 24 * 3600
 #: How many due messages are sent in one step, and how long a due message waits for another attempt
 #: if its channel is full (s).
 DUE_AT_ONCE, FULL_PAUSE = 100, 1.0
+
+#: The feature of a server that takes positions; ``lib/outbox.lua`` has the same word.
+POSITIONS = "positions"
 
 _is_id = re.compile(r"[0-9a-f]{16}").fullmatch
 
@@ -121,6 +125,19 @@ class Leave(NamedTuple):
     channel: str
 
 
+class Resume(NamedTuple):
+    """Add a reply channel to a group with history, and replay what it missed.
+
+    *since* is the last position that it knows, None for live messages only. A text that is no
+    position makes a gap.
+    """
+
+    group: str
+    channel: str
+    since: Position | str | None
+    limits: Limits
+
+
 #: What consumers do to a layer; a commit carries out several in one step.
 Operation = Send | GroupSend | SendLater | Join | Leave
 
@@ -136,6 +153,10 @@ class InboxKind(StrEnum):
     KEEP_SESSION = "k"
     END = "e"
     FLUSHED = "f"
+    #: Only in the inboxes of servers with the feature ``POSITIONS``.
+    POSITIONED = "p"
+    RESUME = "b"
+    REPLAY = "y"
 
 
 class InboxOperation(NamedTuple):
@@ -148,6 +169,11 @@ class InboxOperation(NamedTuple):
     KEEP_SESSION            keep the session *value* of channel *target*, should the layer lose it
     END                     the disconnect of channel *target* is finished, or its whole request
     FLUSHED                 the layer was flushed by server *target*, which has left its groups
+    POSITIONED              as GROUP_SEND; *value* is ``<epoch>:<offset>:<payload>``
+    RESUME                  as JOIN; *value* is ``<channel>:<epoch>:<offset>:<since>``: all messages
+                            after the offset *since* reach the channel, up to *offset* as REPLAY
+    REPLAY                  a message for channel *target* that it missed; *value* is
+                            ``<group>:<epoch>:<offset>:<payload>``
     ======================  =========================================================
     """
 
@@ -194,6 +220,8 @@ class Delivery(NamedTuple):
 
     *attempts* counts earlier runs that asked to run later, *deaths* those whose worker died,
     *failures* those with a transient error.
+
+    *position* is set on a message to an ordinary channel in a group with history.
     """
 
     channel: str
@@ -208,6 +236,7 @@ class Delivery(NamedTuple):
     attempts: int = 0
     deaths: int = 0
     failures: int = 0
+    position: str = ""
 
 
 class Finished(NamedTuple):
@@ -252,7 +281,8 @@ class ProcessInfo(NamedTuple):
     listens to. It may still hold messages under its *previous_ids*.
 
     *release* is that of this package, *versions* are those below it.
-    A worker has been *running* these messages for more than a second.
+    A worker has been *running* these messages for more than a second. *features* tell other
+    releases what this process understands.
     """
 
     kind: str
@@ -265,6 +295,7 @@ class ProcessInfo(NamedTuple):
     release: str = ""
     versions: tuple[str, ...] = ()
     running: tuple[Running, ...] = ()
+    features: tuple[str, ...] = ()
 
     @classmethod
     def this(cls, kind: str, threads: int = 0, channels: Sequence[str] = ()) -> ProcessInfo:
@@ -272,7 +303,8 @@ class ProcessInfo(NamedTuple):
         now = round(time.time(), 3)
         place = socket.gethostname(), os.getpid(), now
         release = sys.modules["channels_workers"].__version__  # the package imports this module
-        return cls(kind, *place, threads, tuple(channels), (), release, versions())
+        about = cls(kind, *place, threads, tuple(channels), (), release, versions())
+        return about._replace(features=(POSITIONS,)) if kind == "server" else about
 
 
 class DeadLetter(NamedTuple):

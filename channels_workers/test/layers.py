@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from channels.layers import channel_layers
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from channels_workers.layers.memory.layer import InMemoryChannelLayer
@@ -30,7 +31,7 @@ def fresh_layers(aliases: Iterable[str]) -> Iterator[None]:
     """Put a new layer in memory under each of *aliases*, and the former ones back at the end."""
     names = list(dict.fromkeys(aliases))
     check_aliases(names)
-    former = {alias: channel_layers.set(alias, InMemoryChannelLayer()) for alias in names}
+    former = {alias: channel_layers.set(alias, _fresh_layer(alias)) for alias in names}
     try:
         yield
     finally:
@@ -38,6 +39,13 @@ def fresh_layers(aliases: Iterable[str]) -> Iterator[None]:
             channel_layers.set(alias, layer)
             if layer is None:  # it was not made yet
                 del channel_layers.backends[alias]
+
+
+def _fresh_layer(alias: str) -> InMemoryChannelLayer:
+    """Return a new layer in memory, whose groups have the history of the configured one."""
+    config = settings.CHANNEL_LAYERS[alias].get("CONFIG", {})
+    kept = {name: config[name] for name in ("history", "history_bytes") if name in config}
+    return InMemoryChannelLayer(**kept)
 
 
 def check_aliases(aliases: Iterable[str]) -> None:

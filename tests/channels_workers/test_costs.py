@@ -15,6 +15,7 @@ import pytest
 from channels_workers.interface.application import Interface
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.blocking_pipeline import BlockingPipeline
+from channels_workers.layers.redis.requests import encode_operations
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.types import Committed
 from channels_workers.routing import Router, route
@@ -188,6 +189,31 @@ async def test_commands_of_a_join(redis_server: RedisServer) -> None:
     assert [found[name] for name in names] == [1, 1, 1, 1, 0, 0]
     await layer.retire_server()
     layer.disconnect()
+
+
+async def test_a_history_costs_no_request_and_others_nothing(redis_server: RedisServer) -> None:
+    plain = RedisChannelLayer(hosts=[redis_server.url])
+    keeping = RedisChannelLayer(hosts=[redis_server.url], history={"room": {}})
+    inside: list[Counter[str]] = []
+    for layer, group in ((plain, "hall"), (keeping, "hall"), (keeping, "room")):
+        send = layer.make_group_send(group, {"n": 1})
+        layer.apply([send])  # loads the script
+        with requests(redis_server) as outside:
+            layer.apply([send])
+        assert outside["EVALSHA"] == 1
+        with requests(redis_server, inside=True) as found:
+            layer.apply([send])
+        inside.append(found)
+    send = plain.make_group_send("hall", {"n": 1})
+    bare = encode_operations([send], plain.get_capacity)
+    assert encode_operations([send], keeping.get_capacity, keeping.histories) == bare
+    assert inside[0] == inside[1]
+    assert (inside[2] - inside[1]).total() == 13
+    with redis_server.client() as client:
+        assert [key for key in client.keys("*") if b"hall" in key] == []
+        assert client.hkeys("channels:2:histories") == [b"room", b":bytes", b":expires"]
+    for layer in (plain, keeping):
+        layer.disconnect()
 
 
 async def test_an_idle_socket_has_no_task_and_little_memory(sites: Any) -> None:

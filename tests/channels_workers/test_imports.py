@@ -55,9 +55,9 @@ ROWS = [
     ["layers", "layers.base"],
     ["layers.channel_layer", "layers.admin", "layers.relays"],
     ["layers.server", "layers.status"],
-    ["layers.aside", "layers.clock", "layers.mailboxes"],
+    ["layers.aside", "layers.clock", "layers.mailboxes", "layers.positions"],
     ["tracing.hooks"],
-    ["layers.codec", "layers.liveness", "layers.types"],
+    ["layers.codec", "layers.history", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
     [
         *("backoff", "bearer", "concurrency", "conf", "exceptions", "flow", "log_limits"),

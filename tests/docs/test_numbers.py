@@ -111,7 +111,7 @@ def test_a_quoted_number_is_that_of_the_code(name: str, pattern: str, number: fl
         assert float(WORDS.get(one, one.replace(",", ""))) == number
 
 
-def test_only_what_consumers_are_told_and_ends_have_a_time_to_live() -> None:
+def test_only_what_consumers_are_told_ends_and_histories_have_a_time_to_live() -> None:
     """As the pages say about Redis and groups."""
     pattern = re.compile(r'"(?:P?EXPIRE(?:AT)?|P?SETEX|EX|PX)", .*')
     texts = {file.name: file.read_text() for file in LUA.rglob("*.lua")}
@@ -121,9 +121,15 @@ def test_only_what_consumers_are_told_and_ends_have_a_time_to_live() -> None:
         "tell.lua": ['"PEXPIRE", told_key(reply), 60000)'],
         "connection.lua": ['"PEXPIRE", ended_key(server), 3600000)'],
         "nudge_relay.lua": ['"PEXPIRE", key, 60000)'],
+        "history.lua": [
+            '"PEXPIRE", histories, whole(expires - time))',
+            '"PEXPIRE", history_order, whole(expires - time))',
+            '"PEXPIRE", key, limits.age) end',
+        ],
     }
     assert (
-        "Only `told:`, `ended:` and `nudge:` have a time to live." in page("reference/redis").text
+        "Only `told:`, `ended:`, `nudge:` and the keys of histories have a time to live."
+        in page("reference/redis").text
     )
 
 

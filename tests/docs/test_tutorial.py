@@ -592,6 +592,46 @@ def test_the_list_of_connected_people(project: Project) -> None:
     wait_for(lambda: people() == "", lambda: f"nobody, not {people()}", 60)
 
 
+def test_a_client_that_comes_back(project: Project) -> None:
+    for block in page("how-to/resume").blocks:
+        if block.file:
+            project.write(block)
+    consumers = ("connect", "ws_connect"), ("receive", "ws_receive")
+    routes = [
+        f'route("websocket.{channel}", resuming.{consumer}'
+        + (', path=r"^/board/(?P<name>[a-z]{1,20})/$")' if channel == "connect" else ")")
+        for channel, consumer in consumers
+    ]
+    text = "from board import resuming\nfrom channels_workers import route\n"
+    (project.folder / "board" / "routing.py").write_text(
+        f"{text}channel_routing = [{', '.join(routes)}]\n"
+    )
+    server = start_daphne(project)
+    start_worker(project)
+
+    def frames(socket: ClientConnection, count: int) -> list[dict[str, str]]:
+        return [json.loads(socket.recv(60)) for _ in range(count)]
+
+    with opened(server, "/board/news/") as ann:
+        (hello,) = frames(ann, 1)
+        ann.send("one")
+        (one,) = frames(ann, 1)
+    epoch = hello["at"].partition(":")[0]
+    assert (hello["gap"], one) == (False, {"at": f"{epoch}:1", "line": "one"})
+    with opened(server, "/board/news/") as bob:
+        assert frames(bob, 1) == [{"gap": False, "at": f"{epoch}:1"}]
+        bob.send("two")
+        frames(bob, 1)
+    two = {"at": f"{epoch}:2", "line": "two"}
+    with opened(server, f"/board/news/?since={one['at']}") as ann:
+        assert frames(ann, 2) == [{"gap": False}, two]
+        ann.send("three")
+        assert frames(ann, 1) == [{"at": f"{epoch}:3", "line": "three"}]
+    with opened(server, "/board/news/?since=nonsense") as eve:
+        assert frames(eve, 1) == [{"gap": True, "at": f"{epoch}:3"}]
+    assert "1 histories of groups" in project.manage("channelstatus")
+
+
 def test_the_members(project: Project) -> None:
     project.write_all("board/members.py", 0)
     project.route(

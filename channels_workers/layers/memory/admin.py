@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from itertools import islice
 
 from channels_workers.conf import configuration
@@ -27,7 +26,6 @@ from channels_workers.layers.types import (
     DelayedMessage,
     Delivery,
     Due,
-    InboxEntry,
     NewDeadLetter,
     Refusals,
     is_request,
@@ -59,9 +57,13 @@ class MemoryAdmin(LayerAdmin):
             counters = self.store.counters
             return {
                 server: counters[server]
-                for server, entries in self.store.inboxes.items()
-                if server in counters and _is_lagging(entries)
+                for server in self.store.inboxes
+                if server in counters and self._is_lagging(server)
             }
+
+    def _is_lagging(self, server: str) -> bool:
+        limits, entries = configuration(), len(self.store.inboxes[server])
+        return entries > limits.INBOX_ENTRIES or self.store.inbox_size(server) > limits.INBOX_BYTES
 
     def orphans(self) -> set[str]:
         """Return unknown processes that hold messages."""
@@ -215,6 +217,8 @@ class MemoryAdmin(LayerAdmin):
                 format=FORMAT_VERSION,
                 delayed=len(store.delayed),
                 next_due=min((later.due for later in store.delayed.values()), default=None),
+                histories=len(store.histories.by_group),
+                history_bytes=store.histories.size,
             )
 
 
@@ -228,9 +232,3 @@ def _oldest(stream: Stream) -> float | None:
 def _place(token: str) -> tuple[int, ...]:
     """Return what sorts tokens in the order in which they were made."""
     return tuple(map(int, token.split("-")))
-
-
-def _is_lagging(entries: Sequence[InboxEntry]) -> bool:
-    limits = configuration()
-    size = sum(len(operation.value) for entry in entries for operation in entry.operations)
-    return len(entries) > limits.INBOX_ENTRIES or size > limits.INBOX_BYTES

@@ -14,6 +14,7 @@ from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.clock import OwnClock
 from channels_workers.layers.codec import Content
+from channels_workers.layers.history import Joined
 from channels_workers.layers.memory.admin import MemoryAdmin
 from channels_workers.layers.memory.plan import Plan, dead_letter
 from channels_workers.layers.memory.relays import MemoryRelays
@@ -32,6 +33,7 @@ from channels_workers.layers.types import (
     Operation,
     ProcessInfo,
     Published,
+    Resume,
     Send,
     Session,
     Statistics,
@@ -72,7 +74,7 @@ class InMemoryChannelLayer(WorkerLayer):
         self.store = store or Store()
         self.clock = OwnClock()
         self.admin = MemoryAdmin(self.store, self.refusals)
-        self.relays = MemoryRelays(self.store, self.get_capacity)
+        self.relays = MemoryRelays(self.store, self.get_capacity, self.histories)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_unheard_logged = False
         self._instruments: LayerInstruments | None = None
@@ -84,7 +86,7 @@ class InMemoryChannelLayer(WorkerLayer):
         self._is_cut_off = self._is_cut_off or bool(self.store.counters)
         self._loop, self.store = None, Store()
         self.admin = MemoryAdmin(self.store, self.refusals)
-        self.relays = MemoryRelays(self.store, self.get_capacity)
+        self.relays = MemoryRelays(self.store, self.get_capacity, self.histories)
 
     def __str__(self) -> str:
         return "InMemoryChannelLayer"
@@ -268,7 +270,7 @@ class InMemoryChannelLayer(WorkerLayer):
             if reply and record is None:
                 store.acknowledge(delivery)
                 return Committed.GONE
-            plan = Plan(store, self.get_capacity)
+            plan = Plan(store, self.get_capacity, self.histories)
             plan.add_all(operations, delivery.id)
             store.acknowledge(delivery)
             if session is not None and not (record and record.state == DISCONNECTING):
@@ -287,6 +289,18 @@ class InMemoryChannelLayer(WorkerLayer):
                 return Committed.STALE
             self._carry_out(changes, delivery.id)
             return Committed.DONE
+
+    def resume(
+        self, wanted: Resume, delivery: Delivery | None = None, quick: bool = False
+    ) -> Joined | None:
+        """Join a group with history now; see ``resume.lua``."""
+        with self.store.changed:
+            if delivery is not None and not self.store.is_owner(delivery):
+                return None
+            plan = Plan(self.store, self.get_capacity, self.histories)
+            joined = plan.resume(wanted)
+            plan.write()
+            return joined
 
     def listen(self, reply_channel: str, timeout: float) -> bytes | None:
         """Wait up to *timeout* seconds for what the server tells."""
@@ -334,7 +348,7 @@ class InMemoryChannelLayer(WorkerLayer):
             logger.warning(UNHEARD, extra=fields("not_heard"))
 
     def _carry_out(self, operations: Sequence[Operation], parent: str) -> None:
-        plan = Plan(self.store, self.get_capacity)
+        plan = Plan(self.store, self.get_capacity, self.histories)
         plan.add_all(operations, parent)
         plan.write()
 

@@ -8,6 +8,8 @@ from contextlib import suppress
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import ChannelFull
+from channels_workers.layers.history import Histories, Joined, Limits, Position
+from channels_workers.layers.memory.histories import History
 from channels_workers.layers.memory.store import Later, Record, Store
 from channels_workers.layers.types import (
     CONNECT,
@@ -22,6 +24,7 @@ from channels_workers.layers.types import (
     Leave,
     Operation,
     Refusals,
+    Resume,
     Send,
     SendLater,
     server_of,
@@ -31,9 +34,17 @@ from channels_workers.layers.types import (
 class Plan:
     """Collects writes into *store*; the caller holds its lock until :meth:`write`."""
 
-    def __init__(self, store: Store, capacity_of: Callable[[str], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        capacity_of: Callable[[str], int],
+        histories: Histories | None = None,
+    ) -> None:
         self.store = store
         self.capacity_of = capacity_of
+        self.histories = histories
+        #: The messages to keep, by group, with the history that keeps them.
+        self._kept: dict[str, tuple[History, Limits, list[bytes]]] = {}
         self._inboxes: dict[str, list[InboxOperation]] = defaultdict(list)
         self._messages: list[Delivery] = []
         self._delayed: dict[str, Later] = {}
@@ -42,6 +53,36 @@ class Plan:
         self._lengths: dict[str, int] = {}
         #: The members of changed groups after the changes.
         self._members: dict[str, set[str]] = {}
+
+    def resume(self, wanted: Resume) -> Joined:
+        """Plan the join of a group with history, and what it replays; see ``resume.lua``."""
+        group, channel, since, _ = wanted
+        history, server = self._open(group, wanted.limits)[0], server_of(channel)
+        history.trim(wanted.limits, self.store.clock())
+        missed = history.missed(since)
+        if missed and self.store.inbox_size(server or "") > configuration().INBOX_BYTES // 2:
+            missed = None
+        is_gap, missed = missed is None, missed or []
+        if server in self.store.counters:
+            start = history.last - len(missed)
+            value = f"{channel}:{history.position}:{start}".encode()
+            self._tell(server, InboxOperation(InboxKind.RESUME, group, value))
+            for position, payload in missed:
+                value = f"{group}:{position}:".encode() + payload
+                self._tell(server, InboxOperation(InboxKind.REPLAY, channel, value))
+            self._change(group, server, joins=True)
+        return Joined(history.position, is_gap, len(missed))
+
+    def _tell(self, server: str | None, operation: InboxOperation) -> None:
+        if server is not None:
+            self._inboxes[server].append(operation)
+
+    def _open(self, group: str, limits: Limits) -> tuple[History, list[bytes]]:
+        """Return the history of a group, and the messages that it is to keep."""
+        if group not in self._kept:
+            self._kept[group] = self.store.histories.get(group), limits, []
+        history, _, payloads = self._kept[group]
+        return history, payloads
 
     def add_all(self, operations: Sequence[Operation], parent: str) -> None:
         """Plan *operations*; their messages get ids below *parent*."""
@@ -76,6 +117,10 @@ class Plan:
         for message in self._messages:
             store.add_message(message)
         store.delayed.update(self._delayed)
+        for group, (history, limits, payloads) in self._kept.items():
+            if self.histories is not None:
+                now = store.clock()
+                store.histories.write(group, history, payloads, limits, self.histories, now)
         for server in self._inboxes:
             if server in store.inbox_listeners:
                 store.inbox_listeners[server]()
@@ -106,13 +151,23 @@ class Plan:
         self._delayed[message_id] = Later(channel, payload, due, self.capacity_of(channel))
 
     def _send_to_group(self, group: str, message_id: str, payload: bytes) -> None:
+        limits = None if self.histories is None else self.histories.limits_of(group)
+        position = ""
+        if limits is not None:
+            history, payloads = self._open(group, limits)
+            payloads.append(payload)
+            position = str(Position(history.epoch, history.last + len(payloads)))
         members = self._members if group in self._members else self.store.groups
         for member in members.get(group, ()):
             if member.startswith("*"):
                 with suppress(ChannelFull):  # a full channel is skipped
-                    self.send(Delivery(member[1:], "", "", message_id, payload))
+                    message = Delivery(member[1:], "", "", message_id, payload)
+                    self.send(message._replace(position=position) if position else message)
             elif member in self.store.counters:
                 sent = InboxOperation(InboxKind.GROUP_SEND, group, payload)
+                if position:
+                    value = f"{position}:".encode() + payload
+                    sent = InboxOperation(InboxKind.POSITIONED, group, value)
                 self._inboxes[member].append(sent)
 
     def _join(self, group: str, channel: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from channels_workers.exceptions import ChannelFull
+from channels_workers.layers.history import Histories
 from channels_workers.layers.memory.plan import Plan
 from channels_workers.layers.memory.store import Store
 from channels_workers.layers.relays import Claim, Claimed, LayerRelays, Relayed, StoredOperation
@@ -17,9 +18,12 @@ NOBODY = ("", "", 0.0, 0.0)
 class MemoryRelays(LayerRelays):
     """The relay side of a layer in *store*; *capacity_of* returns the capacity of a channel."""
 
-    def __init__(self, store: Store, capacity_of: Callable[[str], int]) -> None:
+    def __init__(
+        self, store: Store, capacity_of: Callable[[str], int], histories: Histories | None
+    ) -> None:
         self.store = store
         self._capacity_of = capacity_of
+        self._histories = histories
 
     def claim(self, claim: Claim, forget: Sequence[str] = ()) -> Claimed | None:
         """Claim a database, or renew the claim."""
@@ -43,7 +47,8 @@ class MemoryRelays(LayerRelays):
         with self.store.changed:
             if self.store.claims.get(database, NOBODY)[0] != fence:
                 return None
-            kept, plan = self.store.relayed[database], Plan(self.store, self._capacity_of)
+            kept = self.store.relayed[database]
+            plan = Plan(self.store, self._capacity_of, self._histories)
             results = [self._plan(plan, kept, send) for send in sends]
             plan.write()
             return results

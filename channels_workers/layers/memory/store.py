@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from channels_workers.exceptions import ServerEvicted
+from channels_workers.layers.memory.histories import MemoryHistories
 from channels_workers.layers.server import Departure
 from channels_workers.layers.types import (
     Closed,
@@ -114,12 +115,15 @@ class Store:
         self.relayed: dict[str, set[str]] = {}
         #: The aliases of databases whose relay is not to wait.
         self.nudged: set[str] = set()
+        #: The newest messages of groups.
+        self.histories = MemoryHistories()
 
     def clear(self, own: str = "") -> None:
         """Delete everything except data of living processes; the server *own* leaves its groups."""
         with self.changed:
             self.streams, self.listened, self.dead_letters = {}, set(), []
             self.delayed = {}
+            self.histories.clear()
             for group, members in list(self.groups.items()):
                 for member in set(members) - (self.counters.keys() - {own}):
                     self.leave_group(group, member)
@@ -153,6 +157,11 @@ class Store:
         entry = InboxEntry(next(self.tokens), operations)
         self.inboxes[server].append(entry)
         return entry.id
+
+    def inbox_size(self, server: str) -> int:
+        """Return how many bytes of values an inbox has."""
+        entries = self.inboxes.get(server, ())
+        return sum(len(each.value) for entry in entries for each in entry.operations)
 
     def read_inbox(self, server: str) -> list[InboxEntry]:
         """Remove and return all entries of an inbox."""

@@ -53,6 +53,7 @@ KEPT = (
         "awaiting_cleanup",
     ),
     *("aside_logged", "relays", "relayed"),
+    *("histories", "history_order"),  # deleted in one step
 )
 
 #: Keys named by a living process, which a flush keeps, too.
@@ -231,6 +232,7 @@ class Client:
         living = self.read("HGETALL", "processes", "hash").keys()
         left = self.key(f"groups:{own}").encode()
         with self.explained():
+            self.redis.unlink(self.key("histories"), self.key("history_order"))
             for key in self.redis.scan_iter(match=f"{pattern}*", count=1000):
                 kind, _, name = key[len(self.prefix.encode()) :].partition(b":")
                 if kind == b"group":

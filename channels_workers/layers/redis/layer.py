@@ -13,6 +13,7 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.clock import LayerClock
 from channels_workers.layers.codec import Content
+from channels_workers.layers.history import Joined
 from channels_workers.layers.redis import requests, told, wire
 from channels_workers.layers.redis.admin import RedisAdmin
 from channels_workers.layers.redis.client import Client
@@ -35,6 +36,7 @@ from channels_workers.layers.types import (
     Operation,
     ProcessInfo,
     Published,
+    Resume,
     Session,
     Statistics,
     new_id,
@@ -58,7 +60,7 @@ class RedisChannelLayer(WorkerLayer):
         self.clock = LayerClock(self.client.time)
         self.streams = Streams(self.client, self.refusals)
         self.admin = RedisAdmin(self.client, self.refusals)
-        self.relays = RedisRelays(self.client, self.get_capacity)
+        self.relays = RedisRelays(self.client, self.get_capacity, self.histories)
         self._registrations = Registrations(self.client)
         self._server_session: ServerSession | None = None
         self._of_parents: list[ServerSession] = []
@@ -260,7 +262,7 @@ class RedisChannelLayer(WorkerLayer):
 
     def commit(self, finished: Finished) -> Committed:
         """Finish a delivery in one step; may be repeated after a connection error."""
-        reply = self.streams.call(requests.commit(finished, self.get_capacity))
+        reply = self.streams.call(requests.commit(finished, self.get_capacity, self.histories))
         return wire.read_committed(reply, self.get_capacity)
 
     def commit_and_pull(
@@ -272,13 +274,13 @@ class RedisChannelLayer(WorkerLayer):
     ) -> tuple[list[Committed | Exception], list[Delivery]]:
         """Commit and pull in one write, unless the pull must read pending deliveries first."""
         pull = Pull(tuple(channels), finished[0].delivery.consumer, timeout, count)
-        commits = [requests.commit(each, self.get_capacity) for each in finished]
+        commits = [requests.commit(each, self.get_capacity, self.histories) for each in finished]
         replies, found = self.streams.call_and_pull(commits, pull)
         return [self._committed(reply) for reply in replies], found
 
     def commit_all(self, finished: Sequence[Finished]) -> list[Committed | Exception]:
         """Commit in one write."""
-        commits = [requests.commit(each, self.get_capacity) for each in finished]
+        commits = [requests.commit(each, self.get_capacity, self.histories) for each in finished]
         return [self._committed(reply) for reply in self.streams.call_all(commits)]
 
     def _committed(self, reply: Any) -> Committed | Exception:
@@ -295,6 +297,16 @@ class RedisChannelLayer(WorkerLayer):
         held: Arguments = [delivery.channel, delivery.token, delivery.consumer]
         encoded = requests.encode_operations(changes, self.get_capacity)
         return Committed(self.streams.call(Request("change_groups", held + encoded)).decode())
+
+    def resume(
+        self, wanted: Resume, delivery: Delivery | None = None, quick: bool = False
+    ) -> Joined | None:
+        """Join a group with history now; may be repeated after a connection error."""
+        if self.histories is None:
+            raise ValueError("No group of this layer has a history.")
+        most = configuration().INBOX_BYTES // 2
+        request = requests.resume(wanted, delivery, self.histories, most)
+        return wire.read_joined(self.streams.call(request, quick))
 
     def listen(self, reply_channel: str, timeout: float) -> bytes | None:
         """Wait up to *timeout* seconds for what the server tells; in parts of two seconds."""
@@ -338,7 +350,7 @@ class RedisChannelLayer(WorkerLayer):
         wire.read_full(reply.decode(), self.get_capacity)
 
     def _send_request(self, operations: Sequence[Operation]) -> Request:
-        encoded = requests.encode_operations(operations, self.get_capacity)
+        encoded = requests.encode_operations(operations, self.get_capacity, self.histories)
         return Request("send", [new_id(), *encoded], repeatable=False)
 
     def connected(self, reply_channels: Iterable[str]) -> set[str]:

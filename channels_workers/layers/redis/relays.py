@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from channels_workers.layers.history import Histories
 from channels_workers.layers.redis import told
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.requests import Request, encode_operations
@@ -14,12 +15,15 @@ from channels_workers.layers.relays import Claim, Claimed, LayerRelays, Relayed,
 class RedisRelays(LayerRelays):
     """The relay side of a layer in the Redis of *client*; see ``send_once.lua``.
 
-    *capacity_of* returns the capacity of a channel.
+    *capacity_of* returns the capacity of a channel; *histories* are those of the layer.
     """
 
-    def __init__(self, client: Client, capacity_of: Callable[[str], int]) -> None:
+    def __init__(
+        self, client: Client, capacity_of: Callable[[str], int], histories: Histories | None
+    ) -> None:
         self._client = client
         self._capacity_of = capacity_of
+        self._histories = histories
 
     def claim(self, claim: Claim, forget: Sequence[str] = ()) -> Claimed | None:
         """Claim a database, or renew the claim."""
@@ -37,7 +41,8 @@ class RedisRelays(LayerRelays):
         """Carry out *sends*, each once."""
         arguments: Arguments = [database, fence]
         for key, operation in sends:
-            arguments += (key, *encode_operations([operation], self._capacity_of))
+            encoded = encode_operations([operation], self._capacity_of, self._histories)
+            arguments += (key, *encoded)
         is_ours, *results = self._client.call(Request("send_once", arguments))
         return [Relayed(each.decode()) for each in results] if is_ours else None
 

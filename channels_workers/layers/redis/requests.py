@@ -8,20 +8,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from channels_workers.layers.history import OLDEST, Histories, Limits, Position
 from channels_workers.layers.redis.resp import Argument, Arguments, Command
 from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import (
     DELAY,
+    Delivery,
     Finished,
     GroupSend,
     Join,
     Leave,
     Operation,
     ProcessInfo,
+    Resume,
     Send,
     SendLater,
     Unreadable,
+    new_id,
     server_of,
 )
 
@@ -97,7 +101,9 @@ def load_scripts(names: Iterable[str]) -> list[Command]:
 
 
 def encode_operations(
-    operations: Sequence[Operation], capacity_of: Callable[[str], int]
+    operations: Sequence[Operation],
+    capacity_of: Callable[[str], int],
+    histories: Histories | None = None,
 ) -> Arguments:
     """Return *operations* as arguments for ``lib/outbox.lua``, four each."""
     arguments: Arguments = []
@@ -106,7 +112,12 @@ def encode_operations(
             case Send(channel, payload):
                 arguments += ("s", channel, payload, capacity_of(channel))
             case GroupSend(group, payload):
-                arguments += ("g", group, payload, capacity_of(""))
+                limits = None if histories is None else histories.limits_of(group)
+                if histories is None or limits is None:
+                    arguments += ("g", group, payload, capacity_of(""))
+                else:
+                    rest = f"{capacity_of('')}:{encode_limits(limits, histories)}"
+                    arguments += ("h", group, payload, rest)
             case SendLater(channel, payload, delay, message_id):
                 capacities = f"{capacity_of(DELAY)}:{capacity_of(channel)}"
                 rest = f"{capacities}:{round(delay * 1_000_000)}:{message_id}"
@@ -118,7 +129,39 @@ def encode_operations(
     return arguments
 
 
-def commit(finished: Finished, capacity_of: Callable[[str], int]) -> Request:
+def encode_limits(limits: Limits, histories: Histories) -> str:
+    """Return the limits of a history, and of all, as ``lib/history.lua`` reads them."""
+    milliseconds = (max(1, round(each * 1000)) for each in (limits.seconds, histories.life))
+    age, life = milliseconds
+    return f"{limits.messages}:{limits.size}:{age}:{int(histories.size)}:{life}"
+
+
+def resume(
+    wanted: Resume, delivery: Delivery | None, histories: Histories, most_bytes: int
+) -> Request:
+    """Return the request that joins a group with history.
+
+    Nothing is replayed into an inbox with more than *most_bytes*.
+    """
+    held = (delivery.channel, delivery.token, delivery.consumer) if delivery else ("", "", "")
+    limits = encode_limits(wanted.limits, histories)
+    target = (wanted.group, wanted.channel, _encode_since(wanted.since))
+    return Request("resume", [*held, *target, limits, new_id(), most_bytes])
+
+
+def _encode_since(since: Position | str | None) -> str:
+    if since is None:
+        return "new"
+    if since == OLDEST:
+        return ""
+    return "none" if isinstance(since, str) else str(since)
+
+
+def commit(
+    finished: Finished,
+    capacity_of: Callable[[str], int],
+    histories: Histories | None = None,
+) -> Request:
     """Return the request that commits *finished*."""
     delivery, operations, session, ends, _ = finished
     arguments: Arguments = [
@@ -132,7 +175,7 @@ def commit(finished: Finished, capacity_of: Callable[[str], int]) -> Request:
         session.payload if session else b"",
         "ends" if ends else "",
     ]
-    return Request("commit", arguments + encode_operations(operations, capacity_of))
+    return Request("commit", arguments + encode_operations(operations, capacity_of, histories))
 
 
 def connected(reply_channels: Iterable[str], size: int) -> Iterator[Request]:

@@ -34,7 +34,7 @@ ABOUT: dict[str, Any] = {
 }
 
 #: The fields that are lists of texts.
-LISTS = ("channels", "previous_ids", "versions")
+LISTS = ("channels", "previous_ids", "versions", "features")
 
 #: Matches the reply channels of requests.
 REQUESTS = b"*![so][an][fc]e.*"
@@ -58,6 +58,8 @@ def read_status(client: redis.Redis, prefix: str) -> Status:
         dead_letters=asked("XLEN", f"{prefix}dead_letters") or 0,
         recovering=bool(client.exists(f"{prefix}recovering")),
         set_aside=asked("XLEN", f"{prefix}aside") or 0,
+        histories=asked("ZCARD", f"{prefix}history_order") or 0,
+        history_bytes=_history_bytes(asked, prefix),
         unreadable=asked.refused + sum(each is None for each in about.values()),
     )
 
@@ -95,13 +97,16 @@ def read_about(text: bytes) -> ProcessInfo | None:
     try:
         values = json.loads(text)
         fits = all(isinstance(values[name], kind) for name, kind in ABOUT.items())
-        channels, previous, versions = (tuple(map(str, values.get(name) or ())) for name in LISTS)
+        channels, previous, versions, features = (
+            tuple(map(str, values.get(name) or ())) for name in LISTS
+        )
         found = ProcessInfo(*(values[name] for name in ABOUT))._replace(
             channels=channels,
             previous_ids=previous,
             release=printable(str(values.get("release", ""))),
             versions=tuple(map(printable, versions)),
             running=tuple(map(_read_running, values.get("running") or ())),
+            features=tuple(map(printable, features)),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
@@ -118,6 +123,11 @@ def _of_kind(
     about: Mapping[bytes, ProcessInfo | None], kind: str
 ) -> list[tuple[bytes, ProcessInfo]]:
     return sorted((name, each) for name, each in about.items() if each and each.kind == kind)
+
+
+def _history_bytes(asked: Asked, prefix: str) -> int:
+    found = asked("HGET", f"{prefix}histories", ":bytes") or b""
+    return int(found) if found.isdigit() else 0
 
 
 def _pattern(start: bytes) -> bytes:

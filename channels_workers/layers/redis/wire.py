@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from channels_workers.exceptions import ChannelFull, MessageError, ServerEvicted
+from channels_workers.layers.history import Joined, Position
 from channels_workers.layers.types import (
     Committed,
     DeadLetter,
@@ -74,6 +75,14 @@ def read_published(reply: bytes) -> Published:
     if reply == b"evicted":
         raise ServerEvicted("This server is not registered in the layer.")
     raise RuntimeError(reply.decode())
+
+
+def read_joined(reply: Sequence[Any]) -> Joined | None:
+    """Return the result of ``resume.lua``, None if the delivery is stale."""
+    if reply[0] != b"done":
+        return None
+    _, epoch, offset, is_gap, replayed = reply
+    return Joined(Position(epoch.decode(), int(offset)), bool(is_gap), replayed)
 
 
 def read_note(fields: Sequence[bytes]) -> Unreadable:
@@ -151,6 +160,7 @@ def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: s
             payload=values[b"payload"],
             reply_channel=reply.decode() if reply else None,
             session=values.get(b"session"),
+            position=values.get(b"position", b"").decode(),
             **numbers,
         )
     except KeyError as error:

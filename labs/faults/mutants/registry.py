@@ -238,4 +238,34 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         ("delayed-killed",),
     ),
+    Mutant(
+        "join-apart",
+        "a client that comes back joins its group in another step than that of the replay",
+        (
+            Patch(
+                "layers/redis/layer.py",
+                "        return wire.read_joined(self.streams.call(request, quick))\n",
+                """        joined = wire.read_joined(self.streams.call(request, quick))
+        self.apply([Leave(wanted.group, wanted.channel)])
+        __import__("time").sleep(0.3)
+        self.apply([Join(wanted.group, wanted.channel)])
+        return joined
+""",
+            ),
+        ),
+        ("history-server-killed",),
+    ),
+    Mutant(
+        "any-epoch",
+        "a position counts in any epoch",
+        (
+            Patch(
+                f"{LUA}/resume.lua",
+                "if name == history.name and tonumber(offset) <= history.last then "
+                "return tonumber(offset) end",
+                "if name then return math.min(tonumber(offset), history.last) end",
+            ),
+        ),
+        ("history-redis-emptied",),
+    ),
 )

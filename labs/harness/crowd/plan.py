@@ -17,7 +17,7 @@ class Plan:
     over them. *filling* is the number of padding characters per message. *chat*: the servers run
     the real chat, and clients behave like its page. *label* begins the names of rooms and people,
     so that several loads can use one database. *authority* is the certificate file to verify
-    ``wss://`` servers with.
+    ``wss://`` servers with. *resumes*: everybody comes back with its last position.
     """
 
     servers: tuple[str, ...]
@@ -28,15 +28,16 @@ class Plan:
     chat: bool = False
     label: str = ""
     authority: str = ""
+    resumes: bool = False
 
     def people(self) -> Iterator[tuple[Person, int]]:
         """Each person with the index of the first server. Every other pair retries.
 
-        In the chat everybody retries.
+        In the chat, and with positions, everybody retries.
         """
         for room in range(self.rooms):
             for seat in range(self.each):
-                retries = self.chat or seat // len(self.servers) % 2 == 1
+                retries = self.chat or self.resumes or seat // len(self.servers) % 2 == 1
                 person = Person(f"{self.label}r{room}s{seat}", f"{self.label}room{room}", retries)
                 yield person, seat % len(self.servers)
 

@@ -45,7 +45,9 @@ class Visit:
     sockets that stay open until the load itself closes them. *code* is the close code, None without
     a close frame. *status* is the HTTP status of a refused handshake. *fetched* has the messages of
     the chat's history. *answers* has those to this socket alone: the number of a message, and the
-    id of its row in a database.
+    id of its row in a database. In a room with history the client named the position *since*, and
+    was told of a *gap* or not; so many messages were *replayed*. *positions* are those of the
+    hello, if it has one, and of messages.
     """
 
     key: str
@@ -58,6 +60,10 @@ class Visit:
     heard: list[Heard] = field(default_factory=list)
     fetched: list[Heard] = field(default_factory=list)
     answers: list[tuple[int, int]] = field(default_factory=list)
+    since: str = ""
+    gap: bool = False
+    replayed: int = 0
+    positions: list[str] = field(default_factory=list)
 
 
 @dataclass

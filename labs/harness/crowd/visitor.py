@@ -42,6 +42,7 @@ class Visitor:
         self._socket: ClientConnection | None = None
         self._news = asyncio.Event()
         self._first_unheard = 0
+        self._position = ""
 
     @property
     def is_lost(self) -> bool:
@@ -107,6 +108,9 @@ class Visitor:
 
     async def _open(self, visit: Visit) -> ClientConnection:
         address = f"{self.plan.servers[self.server]}/room/{self.person.room}/?key={visit.key}"
+        if self._position:
+            visit.since = self._position
+            address = f"{address}&since={visit.since}"
         return await connect(address, **OPTIONS)
 
     async def _stay(self, visit: Visit, socket: ClientConnection) -> None:
@@ -148,8 +152,12 @@ class Visitor:
 
     def _hear(self, visit: Visit, frame: dict[str, Any]) -> None:
         now = time.monotonic()
+        if at := frame.get("at"):
+            visit.positions.append(at)
+            self._position = at
         if "joined" in frame:
             visit.joined = now
+            visit.gap, visit.replayed = frame.get("gap", False), frame.get("replayed", 0)
             self.joined.set()
             return
         if "row" in frame:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 
 import pytest
 from django.test import utils as test_utils
@@ -12,10 +13,11 @@ from channels_workers.layers.memory import InMemoryChannelLayer, Store
 from channels_workers.layers.relays import Claim
 from channels_workers.layers.types import FULL_PAUSE, Due, ProcessInfo
 from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
+from tests.channels_workers.layers.history_contract import HistoryContract, Wait, kept
 from tests.channels_workers.layers.relay_contract import RelayContract
 from tests.channels_workers.layers.request_contract import RequestContract
 
-__all__ = ["other", "process"]
+__all__ = ["kept", "other", "process"]
 
 
 @pytest.fixture
@@ -34,6 +36,22 @@ class TestRequests(RequestContract):
 
 class TestRelays(RelayContract):
     """The contract about stored sends."""
+
+
+class TestHistory(HistoryContract):
+    """The contract about the history of groups."""
+
+    @pytest.fixture
+    def wait(self, make_layer: MakeLayer) -> Wait:
+        layer = make_layer()
+        assert isinstance(layer, InMemoryChannelLayer)
+        store, gone = layer.store, [0.0]
+        store.clock = lambda: time.time() + gone[0]
+
+        def wait(seconds: float) -> None:
+            gone[0] += seconds
+
+        return wait
 
 
 def test_it_counts_refused_messages() -> None:

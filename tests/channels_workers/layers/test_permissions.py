@@ -5,6 +5,7 @@ import logging
 import re
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -21,12 +22,18 @@ from tests.channels_workers.layers.contract import (
     other,
     process,
 )
+from tests.channels_workers.layers.history_contract import (
+    HistoryContract,
+    Wait,
+    kept,
+    make_histories_older,
+)
 from tests.channels_workers.layers.recorder import TIMEOUT
 from tests.channels_workers.layers.relay_contract import RelayContract
 from tests.channels_workers.layers.request_contract import RequestContract
 from tests.docs.pages import page
 
-__all__ = ["other", "process"]
+__all__ = ["kept", "other", "process"]
 
 #: A password of characters with a meaning in URLs.
 SECRET = "p@ss/w#rd?:%&= ü"
@@ -61,8 +68,12 @@ def refusal(address: str) -> str:
     return str(caught.value)
 
 
-class TestLeastRights(LayerContract, RequestContract, RelayContract):
+class TestLeastRights(LayerContract, RequestContract, RelayContract, HistoryContract):
     """A user with only the documented rights passes the contract."""
+
+    @pytest.fixture
+    def wait(self, redis_server: RedisServer) -> Wait:
+        return partial(make_histories_older, redis_server)
 
     @pytest.fixture
     async def make_layer(

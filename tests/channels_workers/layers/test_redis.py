@@ -25,10 +25,16 @@ from tests.channels_workers.layers.contract import (
     other,
     process,
 )
+from tests.channels_workers.layers.history_contract import (
+    HistoryContract,
+    Wait,
+    kept,
+    make_histories_older,
+)
 from tests.channels_workers.layers.relay_contract import RelayContract
 from tests.channels_workers.layers.request_contract import RequestContract
 
-__all__ = ["other", "process"]
+__all__ = ["kept", "other", "process"]
 
 
 @pytest.fixture
@@ -56,6 +62,14 @@ class TestRequests(RequestContract):
 
 class TestRelays(RelayContract):
     """The contract about stored sends."""
+
+
+class TestHistory(HistoryContract):
+    """The contract about the history of groups."""
+
+    @pytest.fixture
+    def wait(self, redis_server: RedisServer) -> Wait:
+        return partial(make_histories_older, redis_server)
 
 
 async def test_the_age_of_the_oldest_message(make_layer: MakeLayer) -> None:

@@ -1,6 +1,6 @@
 -- commit.lua: finish one delivery. Acknowledge it, save the channel session, publish the outbox and
 -- release the connection: all of it, or nothing.
--- include: keys.lua epoch.lua connection.lua join.lua delayed.lua outbox.lua
+-- include: keys.lua epoch.lua connection.lua join.lua delayed.lua history.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 entry, 3 consumer, 4 message id,
@@ -9,7 +9,8 @@
 --          9 "ends" if the connection ends with this, without a disconnect, or "",
 --          10... operations (outbox.lua)
 -- writes   channel:<channel>, session:<reply>, connections:<server>, told:<reply>, inbox:<server>,
---          ended:<server>, group:<name>, groups:<server>, delayed, delayed_messages
+--          ended:<server>, group:<name>, groups:<server>, delayed, delayed_messages, histories,
+--          history_order, history:<group>
 -- returns  "done"; "stale" (the consumer no longer holds the delivery; nothing was done);
 --          "gone" (the connection has ended; the delivery was acknowledged, nothing else done);
 --          "full <channel>" (nothing was done)

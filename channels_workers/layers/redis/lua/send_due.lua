@@ -1,5 +1,5 @@
 -- send_due.lua: send the delayed messages that are due, each once, in the order of their due times.
--- include: keys.lua epoch.lua join.lua delayed.lua outbox.lua
+-- include: keys.lua epoch.lua join.lua delayed.lua history.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 how many at most, 2 after how many microseconds a message to a full channel is due again

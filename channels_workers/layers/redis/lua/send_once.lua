@@ -1,9 +1,9 @@
 -- send_once.lua: carry out stored sends, in order, and each once.
--- include: keys.lua epoch.lua join.lua delayed.lua outbox.lua relayed.lua
+-- include: keys.lua epoch.lua join.lua delayed.lua history.lua outbox.lua relayed.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 id of the database, 2 fencing token, 3... sends: key, and an operation (outbox.lua)
--- writes   relayed, channel:<name>, inbox:<server>
+-- writes   relayed, channel:<name>, inbox:<server>, histories, history_order, history:<group>
 -- returns  {1, for each send "done", "repeated" (it was carried out before) or "full" (not done)};
 --          {0} (the claim has another token; nothing was done)
 
@@ -19,7 +19,8 @@ local plan, reply, done = new_plan(), {1}, {}
 local function plan_stored(key, kind, target, value, capacity)
   local id = key .. ".1"
   if kind == "s" then return plan_send(plan, target, id, value, capacity) end
-  plan_group_send(plan, target, id, value, capacity)
+  if kind == "h" then plan_kept_send(plan, target, id, value, capacity)
+  else plan_group_send(plan, target, id, value, capacity) end
 end
 
 for at = 3, #ARGV, 5 do

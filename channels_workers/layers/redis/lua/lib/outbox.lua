@@ -1,21 +1,23 @@
 -- outbox.lua: carry out the sends, joins and leaves of a consumer (a part of the other scripts).
--- Needs keys.lua, join.lua and delayed.lua.
+-- Needs keys.lua, join.lua, delayed.lua and history.lua.
 --
 -- An operation is four arguments: kind, target, value, capacity.
 --   s  send   target channel, value payload, capacity of that channel
 --   g  send   target group, value payload, capacity of its ordinary channels (full ones are skipped)
+--   h  send to a group with history: as g, with "<capacity>:<limits>" (history.lua)
 --   d  delay  target channel, value payload, "<capacity of asgi.delay>:<capacity of that channel>:
 --             <delay in microseconds>:<message id>"
 --   j  join   target group, value channel
 --   l  leave  target group, value channel
 -- Each server gets one inbox entry (of up to 1,000 operations) whose fields are
--- "<kind><target>" and the value.
+-- "<kind><target>" and the value. To a server that takes positions, a send to a group with history is
+-- p instead of g, with "<epoch>:<offset>:<payload>".
 
 local pairs_per_entry = 1000
 
 local function new_plan()
   return {inboxes = {}, servers = {}, streams = {}, joins = {}, lengths = {}, members = {},
-          alive = {}, channel_joins = {}, later = {}}
+          alive = {}, channel_joins = {}, later = {}, histories = {}, kept = {}, takes = {}}
 end
 
 local function is_alive(plan, server)
@@ -23,6 +25,15 @@ local function is_alive(plan, server)
     plan.alive[server] = on_key("HEXISTS", processes, server) == 1
   end
   return plan.alive[server]
+end
+
+-- Does a server know positions? One of an older release does not.
+local function takes_positions(plan, server)
+  if plan.takes[server] == nil then
+    local info = on_key("HGET", process_info, server)
+    plan.takes[server] = not info or string.find(info, '"positions"', 1, true) ~= nil
+  end
+  return plan.takes[server]
 end
 
 local function members_of(plan, group)
@@ -47,11 +58,11 @@ local function plan_inbox(plan, server, field, value)
 end
 
 -- Returns the channel if it is full.
-local function plan_stream(plan, channel, id, payload, capacity)
+local function plan_stream(plan, channel, id, payload, capacity, position)
   local length = plan.lengths[channel] or on_key("XLEN", stream_key(channel))
   if length >= tonumber(capacity) then return channel end
   plan.lengths[channel] = length + 1
-  plan.streams[#plan.streams + 1] = {channel, id, payload}
+  plan.streams[#plan.streams + 1] = {channel, id, payload, position}
 end
 
 -- Returns "asgi.delay" if too many messages are delayed. *number* keeps the order of equal delays.
@@ -62,14 +73,37 @@ local function plan_later(plan, channel, number, payload, rest)
     {id, now() + tonumber(delay) + number, capacity .. ":" .. channel .. ":" .. payload}
 end
 
-local function plan_group_send(plan, group, id, payload, capacity)
+-- *position* is that of a message to a group with history, or nil.
+local function plan_group_send(plan, group, id, payload, capacity, position)
   for member in pairs(members_of(plan, group)) do
     local channel = string.match(member, "^%*(.*)$")
     if channel then
-      plan_stream(plan, channel, id, payload, capacity)  -- a full channel is skipped
+      plan_stream(plan, channel, id, payload, capacity, position)  -- a full channel is skipped
+    elseif position and is_alive(plan, member) and takes_positions(plan, member) then
+      plan_inbox(plan, member, "p" .. group, position .. ":" .. payload)
     elseif is_alive(plan, member) then
       plan_inbox(plan, member, "g" .. group, payload)
     end
+  end
+end
+
+local function plan_kept_send(plan, group, id, payload, rest)
+  local history = plan.histories[group]
+  if not history then
+    history = read_history(group, id)
+    plan.histories[group] = history
+    plan.kept[#plan.kept + 1] = {group, history, read_limits(rest)}
+  end
+  local position = plan_kept(history, payload)
+  plan_group_send(plan, group, id, payload, string.match(rest, "^%d+"), position)
+end
+
+-- Plan to replay a message to one reply channel.
+local function plan_replay(plan, server, group, reply, position, payload)
+  if takes_positions(plan, server) then
+    plan_inbox(plan, server, "y" .. reply, group .. ":" .. position .. ":" .. payload)
+  else
+    plan_inbox(plan, server, "s" .. reply, payload)
   end
 end
 
@@ -110,6 +144,7 @@ local function plan_outbox(plan, first, parent)
     local id, full = parent .. "." .. number, nil
     if kind == "s" then full = plan_send(plan, target, id, value, capacity)
     elseif kind == "g" then plan_group_send(plan, target, id, value, capacity)
+    elseif kind == "h" then plan_kept_send(plan, target, id, value, capacity)
     elseif kind == "d" then full = plan_later(plan, target, number, value, capacity)
     elseif kind == "j" then plan_join(plan, target, value)
     elseif kind == "l" then plan_leave(plan, target, value)
@@ -152,12 +187,17 @@ local function write_outbox(plan)
     if leaves then leave_channel(group, channel) else join_channel(group, channel) end
   end
   for _, message in ipairs(plan.streams) do
-    local channel, id, payload = unpack(message)
-    on_key("XADD", stream_key(channel), "*", "id", id, "payload", payload)
+    local channel, id, payload, position = unpack(message)
+    if position then
+      on_key("XADD", stream_key(channel), "*", "id", id, "payload", payload, "position", position)
+    else
+      on_key("XADD", stream_key(channel), "*", "id", id, "payload", payload)
+    end
   end
   for _, message in ipairs(plan.later) do
     local id, due, value = unpack(message)
     set_due(id, due)
     on_key("HSET", delayed_messages, id, value)
   end
+  for _, kept in ipairs(plan.kept) do write_history(unpack(kept)) end
 end

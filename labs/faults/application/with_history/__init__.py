@@ -1,0 +1,1 @@
+"""The rooms, each a group with history."""

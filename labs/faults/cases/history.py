@@ -1,0 +1,71 @@
+"""Rooms with history lose an interface server, a worker, or the data in Redis."""
+
+from __future__ import annotations
+
+import signal
+
+from labs.faults.cases.redis_lost import lose_data
+from labs.faults.history_fault import HistoryFault, returns_of
+from labs.faults.row import Limits
+from labs.faults.stage import Stage
+from labs.harness.crowd.transcript import Transcript
+
+#: When a worker dies after the server (s): the clients of the server come back then.
+COMING_BACK = 0.5
+
+
+class HistoryServerKilled(HistoryFault):
+    """SIGKILL to a server, and to a worker while its clients come back."""
+
+    name = "history-server-killed"
+    description = (
+        "kill -9 of an interface server of rooms with history, and of a worker while the clients "
+        "come back elsewhere with their positions"
+    )
+
+    def inject(self, stage: Stage) -> None:
+        """Kill both."""
+        victim = stage.site.servers[0]
+        stage.expect_drops(victim)
+        stage.count_from_now()
+        victim.process.kill()
+        stage.hold(COMING_BACK)
+        worker = stage.site.workers[0]
+        worker.signal(signal.SIGKILL)
+        stage.mark_fault(worker)
+        worker.wait()
+
+    def judge(self, stage: Stage, transcript: Transcript) -> None:
+        """Check that messages were replayed, and that nobody was told of a gap."""
+        super().judge(stage, transcript)
+        returns = returns_of(transcript)
+        stage.expect(any(visit.replayed for visit in returns), "nothing was replayed")
+        gaps = sum(visit.gap for visit in returns)
+        stage.expect(not gaps, f"{gaps} were told of a gap")
+
+
+class HistoryRedisEmptied(HistoryFault):
+    """SIGKILL to a server and to Redis, which restarts empty."""
+
+    name = "history-redis-emptied"
+    description = (
+        "kill -9 of an interface server of rooms with history, and of Redis, which comes back "
+        "empty before the clients do"
+    )
+    # Nobody who still lives knew the sockets of that server, so their disconnects are lost.
+    limits = Limits(missing=None, unpaired=None)
+
+    def inject(self, stage: Stage) -> None:
+        """Kill both, start Redis."""
+        victim = stage.site.servers[0]
+        stage.expect_drops(victim)
+        victim.process.kill()
+        lose_data(stage)
+
+    def judge(self, stage: Stage, transcript: Transcript) -> None:
+        """Check that all who came back were told of a gap."""
+        super().judge(stage, transcript)
+        returns = returns_of(transcript)
+        untold = sum(not visit.gap for visit in returns)
+        stage.expect(bool(returns), "nobody came back")
+        stage.expect(not untold, f"{untold} were told of no gap")
