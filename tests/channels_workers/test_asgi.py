@@ -4,6 +4,7 @@ import io
 import sys
 import warnings
 from typing import Any
+from unittest import TestCase
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -14,6 +15,7 @@ from twisted.logger._global import LogBeginner
 from channels_workers.asgi import get_application
 from channels_workers.interface.servers.daphne import twisted
 
+LOGGER = "channels_workers.asgi"
 THE_APP = "channels_workers"
 
 EACH_WAY = {"/": "workers", "/admin/": "interface"}
@@ -49,14 +51,14 @@ def test_an_application_of_your_own_replaces_it(http: Any, settings: Settings) -
     assert get_application(answer).http.http is answer
 
 
-def test_an_app_that_is_not_installed_is_logged(
-    settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
-    get_application(answer)
-    assert not caplog.records
+def test_an_app_that_is_not_installed_is_logged(settings: Settings) -> None:
+    logs = TestCase()  # as `django.setup` configures the handlers of the root anew
+    with logs.assertNoLogs(LOGGER):
+        get_application(answer)
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != THE_APP]
-    get_application(answer)
-    [record] = caplog.records
+    with logs.assertLogs(LOGGER) as logged:
+        get_application(answer)
+    [record] = logged.records
     assert record.getMessage().startswith("INSTALLED_APPS lacks 'channels_workers'")
     assert vars(record)["event"] == "app_missing"
 

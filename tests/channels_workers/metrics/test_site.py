@@ -23,6 +23,7 @@ from channels_workers.metrics.labels import MOST_VALUES, OTHER
 from channels_workers.metrics.reading import Reading
 from channels_workers.metrics.site import Site
 from channels_workers.metrics.stored import StoredSendsCollector
+from channels_workers.relay import status
 from channels_workers.relay.relay import Relay
 from labs.harness.ports import free_port
 from labs.harness.redis_server import RedisServer
@@ -195,7 +196,7 @@ def test_stored_sends(
     oldest = sample("stored_sends_oldest_seconds")
     assert oldest is not None
     assert 0 <= oldest < 60
-    monkeypatch.setattr(stored, "MOST", 2)
+    monkeypatch.setattr(status, "COUNTED", 2)
     wait_for(lambda: sample("stored_sends") == 2, "a bounded count")
     Relay("default", memory_layer, "default").look()
     wait_for(lambda: sample("stored_sends") == 0, "another look")
