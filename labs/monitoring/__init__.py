@@ -1,0 +1,1 @@
+"""Metrics as an operator sees them: ``dashboard`` makes ``dashboard.json`` of ``panels/``."""
