@@ -150,9 +150,7 @@ def test_tests_without_postgres_say_what_to_install(copied_scripts: Path, bare_p
     assert "The tests need PostgreSQL" in result.stderr
 
 
-def test_tests_without_prometheus_say_what_to_install(
-    copied_scripts: Path, bare_path: str
-) -> None:
+def test_tests_without_prometheus_say_what_to_install(copied_scripts: Path, bare_path: str) -> None:
     code = (
         'scripts=$1; . "$scripts/environment.sh"; . "$scripts/tools.sh"; has_redis() { true; }; '
         "has_git() { true; }; has_nginx() { true; }; has_postgres() { true; }; "

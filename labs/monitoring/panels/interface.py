@@ -46,7 +46,7 @@ INTERFACE = Row(
             "Sockets closed",
             "Per second, by close code and the side that closed.",
             PER_SECOND,
-            (Query(top(rate("sockets_closed_total", "code, by")), "{{code}} by {{by}}"),),
+            (Query(top(f"{rate('sockets_closed_total', 'code, by')} > 0"), "{{code}} by {{by}}"),),
         ),
         Panel(
             "Bytes",

@@ -89,7 +89,7 @@ OVERVIEW = Row(
             "Dead letters",
             "Messages that the engine gave up: manage.py deadletters lists them.",
             COUNT,
-            (Query(largest("dead_letters"), "dead letters"),),
+            (Query(largest("dead_letters_kept"), "dead letters"),),
             Kind.NUMBER,
             width=3,
             limits=(1,),

@@ -53,7 +53,7 @@ HEALTHY: dict[str, str] = {
         for name, value in (
             ("threads", 4),
             ("busy_share", 0.5),
-            ("dead_letters", 2),
+            ("dead_letters_kept", 2),
             ("delayed_messages", 10),
             ("layer_recovering", 0),
             ("layer_available", 1),
@@ -132,7 +132,7 @@ CASES: dict[str, Case] = {
     ),
     "DelayedMessagesPileUp": Case(both("delayed_messages", steady(6000))),
     # One more each ten minutes.
-    "DeadLettersIncreased": Case(both("dead_letters", "2+0x39 3+0x39 4+0x39 5+0x39 6+0x39")),
+    "DeadLettersIncreased": Case(both("dead_letters_kept", "2+0x39 3+0x39 4+0x39 5+0x39 6+0x39")),
     "WorkersBusy": Case(both("busy_share", steady(0.95))),
     "ConsumerFails": Case(
         {runs(outcome): growing(2) for outcome in ("failed", "timed_out")},

@@ -15,11 +15,18 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from labs.harness.project import ROOT
 from labs.monitoring.dashboard import FILE, WIDTH, build
 from labs.monitoring.panels import ROWS
+from tests.deploy.monitoring.catalogue import catalogue
+from tests.deploy.monitoring.test_alerts import RULES
 
 TEXT = (ROOT / "deploy" / "monitoring" / "dashboard.json").read_text()
 DASHBOARD: dict[str, Any] = json.loads(TEXT)
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 GRAPHS = [panel for panel in PANELS if panel["type"] != "row"]
+
+#: Metrics without a panel, and why.
+LEFT_OUT = {
+    "channels_workers_commit_messages": "for work on the engine: how well commits are batched",
+}
 
 #: What Grafana puts in place of its variables.
 VARIABLES = {"$job": "chat", "$__rate_interval": "1m"}
@@ -101,3 +108,21 @@ def test_rows_are_those_of_the_panels() -> None:
     assert titles == [
         title for row in ROWS for title in (row.title, *(one.title for one in row.panels))
     ]
+
+
+def used_metrics(expression: str) -> set[str]:
+    """The metrics of the engine in a query, by the names of their families."""
+    names = re.findall(r"channels_workers_\w+", expression)
+    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
+
+
+def test_every_metric_is_in_a_panel_or_left_out() -> None:
+    shown = set().union(*(used_metrics(expression) for _, expression in expressions()))
+    assert shown | set(LEFT_OUT) == catalogue()
+    assert not shown & set(LEFT_OUT)
+
+
+def test_alerts_are_about_metrics_that_exist() -> None:
+    watched = set().union(*(used_metrics(rule["expr"]) for rule in RULES.values()))
+    assert len(watched) > 25
+    assert watched <= catalogue()
