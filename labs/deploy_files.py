@@ -1,10 +1,11 @@
 """Writes the chat's files of deployment from the templates of the engine: ``scripts/deploy-files``.
 
-A test compares them with the templates.
+A test compares them with the templates. That of the dashboard is made here, too.
 """
 
 from channels_workers.scaffold.files import PARTS, Site, render
 from labs.harness.project import ROOT
+from labs.monitoring import dashboard
 
 CHAT = Site(
     name="chat",
@@ -24,6 +25,7 @@ SHARED = [part for part in PARTS if part != "code"]
 
 def write() -> None:
     """Write all files."""
+    dashboard.write()
     for file in render(CHAT, SHARED):
         path = ROOT / file.path
         path.parent.mkdir(parents=True, exist_ok=True)

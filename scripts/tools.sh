@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Programs that the tests need beside Python: a Redis server, PostgreSQL, git, nginx, a bundler, a
-# browser and its driver. Source this file after environment.sh.
+# Programs that the tests need beside Python: a Redis server, PostgreSQL, git, nginx, Prometheus, a
+# bundler, a browser and its driver. Source this file after environment.sh.
 #
 # The system's package manager installs missing ones. For a user without that right on Debian, the
 # packages are unpacked into .tools instead.
@@ -30,6 +30,10 @@ has_git() {
 
 has_nginx() {
   command -v nginx >/dev/null
+}
+
+has_prometheus() {
+  command -v prometheus >/dev/null && command -v promtool >/dev/null
 }
 
 has_bundler() {
@@ -67,6 +71,24 @@ unpack_packages() {
     dpkg-deb --extract "$archive" "$tools/debian" || return
   done
   rm -rf -- "$tools/apt"
+}
+
+# Unpack programs of a package into .tools/bin, without what it depends on. Arguments: the package,
+# and the paths of the programs in it.
+unpack_programs() {
+  local archive package=$1 program
+  say "Unpacking $package into .tools ..."
+  shift
+  mkdir -p "$tools/apt/lists/partial" "$tools/apt/cache/archives/partial" "$tools/debian" "$tools/bin"
+  user_apt_get update >&2 || return
+  (cd -- "$tools/apt/cache/archives" && user_apt_get download "$package") || return
+  for archive in "$tools"/apt/cache/archives/*.deb; do
+    dpkg-deb --extract "$archive" "$tools/debian" || return
+  done
+  rm -rf -- "$tools/apt"
+  for program in "$@"; do
+    ln -sf "../debian/$program" "$tools/bin/${program##*/}" || return
+  done
 }
 
 # Write a launcher for an unpacked program, with its libraries and fonts.
@@ -148,6 +170,17 @@ install_nginx() {
   install_program nginx nginx usr/sbin/nginx
 }
 
+# The package starts the server where systemd runs. Its programs alone need nothing else, so they are
+# unpacked there, too: 19 MB are fetched.
+install_prometheus() {
+  if command -v apt-get >/dev/null; then
+    unpack_programs prometheus usr/bin/prometheus usr/bin/promtool
+  elif command -v brew >/dev/null; then
+    say "Installing prometheus by brew ..."
+    brew install --quiet prometheus >&2
+  fi
+}
+
 install_bundler() {
   install_program esbuild esbuild usr/bin/esbuild
 }
@@ -178,7 +211,7 @@ require_client_tools() {
   cp -- "$folder/package-lock.json" "$folder/node_modules/installed"
 }
 
-# Put redis-server, PostgreSQL, git, nginx, a Chromium and chromedriver on the PATH.
+# Put redis-server, PostgreSQL, git, nginx, Prometheus, a Chromium and chromedriver on the PATH.
 require_tools() {
   has_redis || install_redis || true
   has_redis || fail "The tests need redis-server on the PATH (Debian: redis-server, brew: redis)."
@@ -188,6 +221,9 @@ require_tools() {
   has_nginx || fail "The tests need nginx on the PATH (Debian: nginx, brew: nginx)."
   has_postgres || install_postgres || true
   has_postgres || fail "The tests need PostgreSQL (Debian: postgresql, brew: postgresql)."
+  has_prometheus || install_prometheus || true
+  has_prometheus || fail "The tests need prometheus and promtool on the PATH" \
+    "(Debian: prometheus, brew: prometheus)."
   require_bundler
   has_browser || install_browser || true
   has_browser || fail "The tests need Chromium or Google Chrome, and chromedriver on the PATH" \

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -45,7 +45,14 @@ PARTS = {
             *("autoscaler", "configmap", "ingress", "kustomization", "release", "web", "worker"),
         )
     ),
+    "monitoring": tuple(
+        (f"deploy/monitoring/{name}",) * 2
+        for name in ("prometheus.yml", "targets.yaml", "alerts.yaml", "dashboard.json")
+    ),
 }
+
+#: Their own syntax has ``{{ }}``, so fields of the site stand in them as ``@name@``.
+MARKED = "deploy/monitoring/"
 
 #: What a part needs besides: it starts the processes of the Procfile.
 NEEDS = {"compose": "procfile", "systemd": "procfile", "kubernetes": "compose"}
@@ -105,5 +112,16 @@ def render(site: Site, parts: Iterable[str]) -> Iterator[File]:
     for part in parts:
         for template, target in PARTS[part]:
             text = (TEMPLATES / template).read_text()
+            if template.startswith(MARKED):
+                text = _fill_marks(text, values)
+            else:
+                text = engine.from_string(text).render(Context(values))
             path = target.format(**values)
-            yield File(path, engine.from_string(text).render(Context(values)), path in PROGRAMS)
+            yield File(path, text, path in PROGRAMS)
+
+
+def _fill_marks(text: str, values: Mapping[str, object]) -> str:
+    """Return *text* with a value in place of each mark such as ``@name@``."""
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", str(value))
+    return text

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from labs.harness.project import ROOT
 
 WRITTEN = (ROOT / "requirements.in", ROOT / "tests" / "requirements.in")
-PIN = re.compile(r"(?P<name>[A-Za-z0-9-]+)(\[[a-z,]+\])?==(?P<version>[0-9][0-9a-z.]*)")
+PIN = re.compile(r"(?P<name>[A-Za-z0-9-]+)(\[[a-z,]+\])?==(?P<version>[0-9][0-9a-z.!]*)")
 
 _ENTRY = re.compile(
     r"^(?P<requirement>[A-Za-z0-9][^\\\n]*?)(?P<hashes>( \\\n +--hash=\S+)*)$", re.M

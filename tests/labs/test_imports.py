@@ -51,7 +51,8 @@ def test_no_shipped_module_imports_a_lab() -> None:
 
 
 @pytest.mark.parametrize(
-    "lab", ["benchmarks", "coverage", "faults", "genuine", "rehearsal", "versions", "walk"]
+    "lab",
+    ["benchmarks", "coverage", "faults", "genuine", "monitoring", "rehearsal", "versions", "walk"],
 )
 def test_the_harness_imports_no_lab(lab: str) -> None:
     harness = [*(ROOT / "labs" / "harness").rglob("*.py")]

@@ -115,7 +115,9 @@ def test_files_are_for_this_project(folder: Path) -> None:
     new = files(folder)
     for path, text in new.items():
         assert "chat" not in f"{path} {text}", path
-        assert not re.search(r"\{\{|\{%", text), path
+        # Prometheus and Grafana have {{ }} of their own.
+        unfilled = "@[a-z]+@" if path.startswith("deploy/monitoring/") else r"\{\{|\{%"
+        assert not re.search(unfilled, text), path
     unit = RawConfigParser(strict=False)
     unit.read_string(new["deploy/systemd/board-worker.service"])
     assert unit["Service"]["ExecStart"] == "/opt/site/deploy/start worker"
