@@ -84,7 +84,7 @@ def test_a_reconnecting_page_notices_a_log_in_elsewhere(
         sign_up(other, "otto")
     assert tab.find("#handle")
     leave, come_back = (
-        f"window.dispatchEvent(new Event('{name}'))" for name in ("pagehide", "online")
+        f"window.dispatchEvent(new Event('{name}'))" for name in ("pagehide", "pageshow")
     )
     tab.run(leave)
     tab.run(come_back)

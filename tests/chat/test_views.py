@@ -26,7 +26,7 @@ def fill(label: str, count: int) -> list[int]:
 
 
 def shown(page: str) -> list[str]:
-    return re.findall(r'<p class="text" dir="auto">(m\d+)</p>', page)
+    return re.findall(r"<p class=text dir=auto>(m\d+)<li", page.replace("</ol>", "<li"))
 
 
 def get_json(client: Client, path: str, status: int = 200) -> dict[str, Any]:

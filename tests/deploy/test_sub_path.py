@@ -27,7 +27,7 @@ ENV = {"FORCE_SCRIPT_NAME": PREFIX}
 KEPT = {
     "  location / {\n    proxy_pass": f"  location {PREFIX}/ {{\n    proxy_pass",
     "~ ^/(accounts/|admin/login/)": f"~ ^{PREFIX}/(accounts/|admin/login/)",
-    "~ ^/(chat|ws)/": f"~ ^{PREFIX}/(chat|ws)/",
+    "~ ^/(chat|ws|channels_workers)/": f"~ ^{PREFIX}/(chat|ws|channels_workers)/",
 }
 TAKEN_OFF = {
     "  location / {\n    proxy_pass": (

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from channels_workers.metrics.layer import LayerInstruments
 from channels_workers.metrics.site import LABELLED, Site
-from channels_workers.metrics.stored import StoredSends
+from channels_workers.metrics.stored import StoredSendsCollector
 from channels_workers.metrics.tasks import RelayInstruments, TaskInstruments
 from channels_workers.metrics.worker import WorkerInstruments
 from channels_workers.worker import runs
@@ -31,7 +31,7 @@ def made() -> dict[str, tuple[str, set[str]]]:
     registry = CollectorRegistry()
     for part in (WorkerInstruments, LayerInstruments, TaskInstruments, RelayInstruments):
         part(registry)
-    collectors: list[Collector] = [Site(lambda: None), StoredSends()]  # type: ignore[arg-type,return-value]
+    collectors: list[Collector] = [Site(lambda: None), StoredSendsCollector()]  # type: ignore[arg-type,return-value]
     for each in collectors:
         registry.register(each)
     described = chain(*(each.describe() for each in set(registry._collector_to_names)))  # type: ignore[attr-defined]

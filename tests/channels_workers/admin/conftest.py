@@ -5,12 +5,13 @@ member
     permissions, who is logged in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import translation
 
 Member = Callable[..., Client]
 
@@ -21,6 +22,13 @@ HOSTILE = (
     "{{ 7 }}</script><!--",
     "\u202e\u0000\x1b[31m",
 )
+
+
+@pytest.fixture(autouse=True)
+def language() -> Iterator[None]:
+    """Leave the next tests their language, after pages in another one."""
+    with translation.override(translation.get_language()):
+        yield
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from prometheus_client.core import Metric
 
 from channels_workers.metrics.instruments import Instruments
 from channels_workers.metrics.site import Site
-from channels_workers.metrics.stored import StoredSends
+from channels_workers.metrics.stored import StoredSendsCollector
 
 #: The parts of the instruments. Each exists from its first use on.
 PARTS = ("worker", "layer", "interface", "tasks", "relay")
@@ -27,6 +27,6 @@ def catalogue() -> set[str]:
     families = [
         *instruments.registry.collect(),
         *Site(get_channel_layer).describe(),
-        *StoredSends().describe(),
+        *StoredSendsCollector().describe(),
     ]
     return set(stored_names(families))
