@@ -37,7 +37,7 @@ def worker(start_worker: StartWorker) -> Metrics:
 
 def opened(server: Server, path: str = "/", **options: Any) -> ClientConnection:
     made: ClientConnection = connect(
-        server.socket_url + path, open_timeout=60, ping_interval=None, **options
+        server.socket_url + path, open_timeout=60, close_timeout=1, ping_interval=None, **options
     )
     return made
 

@@ -105,7 +105,9 @@ def subprotocols(*tokens: str) -> list[Subprotocol]:
 
 @contextmanager
 def opened(server: Server, path: str = "/echo/", **options: Any) -> Iterator[ClientConnection]:
-    given = {"open_timeout": 60, "ping_interval": None, "max_size": None, **options}
+    # uvicorn leaves it to the client to end the connection after the close frames.
+    given = {"open_timeout": 60, "close_timeout": 1, "ping_interval": None, "max_size": None}
+    given |= options
     with connect(f"{server.socket_url}{path}", **given) as socket:
         yield socket
 
@@ -263,7 +265,7 @@ def test_hostile_frames_close_the_socket(way: str, site: Site) -> None:
     [*((way, "/echo/") for way in WAYS), ("daphne", "/first/"), ("websockets-sansio", "/first/")],
 )
 def test_a_socket_ends_with_its_token(way: str, path: str, site: Site) -> None:
-    token = site.token(seconds=6)
+    token = site.token(seconds=4)
     expires = jwt.decode(token, options={"verify_signature": False})["exp"]
     offered = subprotocols(token) if path == "/echo/" else None
     with opened(site.server(way), path, subprotocols=offered) as socket:
@@ -277,7 +279,7 @@ def test_a_socket_ends_with_its_token(way: str, path: str, site: Site) -> None:
 
 @pytest.mark.parametrize("way", ["daphne", "websockets-sansio"])
 def test_a_new_token_keeps_the_socket_open(way: str, site: Site) -> None:
-    first = site.token(seconds=6)
+    first = site.token(seconds=4)
     expires = jwt.decode(first, options={"verify_signature": False})["exp"]
     with opened(site.server(way), subprotocols=subprotocols(first)) as socket:
         socket.send(wire.to_frame(site.token(seconds=3600)))
@@ -291,7 +293,7 @@ def test_a_new_token_keeps_the_socket_open(way: str, site: Site) -> None:
 @pytest.mark.parametrize("way", ["daphne", "websockets-sansio"])
 def test_no_worker_is_needed_for_the_end(way: str, site: Site) -> None:
     ended = count_ended(site)
-    token = site.token(seconds=6)
+    token = site.token(seconds=4)
     expires = jwt.decode(token, options={"verify_signature": False})["exp"]
     with opened(site.server(way), "/wait/", subprotocols=subprotocols(token)) as socket:
         socket.send("before")
