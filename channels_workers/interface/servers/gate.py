@@ -151,7 +151,12 @@ class Gate:
         self._is_open, self.rest = False, b""
 
     def end(self) -> None:
-        """Note that the application takes nothing any more."""
+        """Hand on what came while the application had not taken the end yet.
+
+        It may be the close frame of the client, for which uvicorn waits for ten seconds.
+        """
+        if self.rest:
+            self.go_on()
 
     # What each server has of its own
 

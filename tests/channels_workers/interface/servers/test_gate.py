@@ -133,6 +133,18 @@ def test_nothing_is_passed_on_after_a_cut() -> None:
     assert line.handed == []
 
 
+def test_a_close_frame_that_comes_before_the_application_took_the_end_is_passed_on() -> None:
+    line = opened()
+    line.is_full = True  # of the end
+    line.take(b"close frame")
+    assert line.handed == []
+    line.is_full = False
+    line.end()
+    assert line.handed == [b"close frame"]
+    line.end()
+    assert line.handed == [b"close frame"]
+
+
 def test_an_unknown_server_is_left_alone() -> None:
     line = Gate(lambda: None, lambda: None)
     assert (line.can_hold, line.descriptor(), line.unsent()) == (False, -1, 0)
