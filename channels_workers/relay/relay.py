@@ -66,6 +66,10 @@ class Relay:
             raise
         return False
 
+    def claim(self) -> None:
+        """Claim the database, or try to, and send nothing; raises the errors of :meth:`look`."""
+        self._claim()
+
     def _claim(self) -> bool:
         """Claim the database, or renew the claim; let the layer forget what is deleted."""
         if not self._database:

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 #: The interval of looks without a nudge (s).
 LOOK_INTERVAL = 1.0
 
+#: How long a relay lets servers register again, once a layer that was away answers (s).
+SETTLING = 5.0
+
 
 class Relays:
     """A thread for each database of ``RELAY`` and each layer of ``CHANNEL_LAYERS``."""
@@ -78,12 +81,17 @@ class _Thread:
         # The heartbeat meets the same outage of the layer and logs it.
         self._attempts = Backoff(logger, what, LOOK_INTERVAL, log_level=logging.DEBUG)
         self._lacks_table = False
+        self._has_lost_layer = False
 
     def run(self) -> None:
         """Look until the end."""
         relay = self._relay
         while not self._ended.is_set():
             try:
+                if self._has_lost_layer:  # its servers may have to register their groups again
+                    relay.claim()
+                    self._has_lost_layer = False
+                    self._ended.wait(SETTLING)
                 is_ours = relay.look()
                 self._succeeded()
                 if is_ours:
@@ -104,6 +112,7 @@ class _Thread:
 
     def _failed(self, error: Exception) -> float:
         """Log *error* once, let others try, and return how long to wait (s)."""
+        self._has_lost_layer |= isinstance(error, LayerUnavailable)
         if not isinstance(error, LayerUnavailable):
             self._release()
         if isinstance(error, DatabaseError) and self._is_table_missing():
