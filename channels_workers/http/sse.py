@@ -21,9 +21,22 @@ from __future__ import annotations
 import re
 
 from channels_workers.layers.codec import Content
+from channels_workers.layers.history import Joined
+from channels_workers.layers.positions import POSITION_KEY
 from channels_workers.message import Message
 
-__all__ = ["last_event_id", "server_sent_event", "start"]
+__all__ = ["POSITION", "last_event_id", "server_sent_event", "start"]
+
+
+class _Position:
+    """The type of :data:`POSITION`."""
+
+    def __repr__(self) -> str:
+        return "POSITION"
+
+
+#: As the *id* of an event: its position in the history of its group.
+POSITION = _Position()
 
 HEADERS = [
     (b"Content-Type", b"text/event-stream; charset=utf-8"),
@@ -35,41 +48,55 @@ HEADERS = [
 _line_end = re.compile(r"\r\n|\r|\n")
 
 
-def start(message: Message, retry: int | None = None) -> None:
+def start(message: Message, retry: int | None = None, joined: Joined | None = None) -> None:
     """Begin a stream of events as the response to *message*, an ``http.request``.
 
     It goes out when the consumer has returned. Until then the server holds back what the groups of
     the reply channel get. *retry* is how long a browser waits before it connects again
     (milliseconds); another value raises ``ValueError``.
+
+    *joined* is the result of a join of a group with history. The browser then has a position
+    before the first event comes; and if messages are missing, an event ``gap`` tells it.
     """
-    content = _field("retry", str(_checked_retry(retry))) + b"\n" if retry is not None else b":\n\n"
+    fields = b"" if retry is None else _field("retry", str(_checked_retry(retry)))
+    if joined is not None and not joined.replayed:  # what is replayed has older positions
+        fields += _field("id", str(joined.position))
+        if joined.is_gap:
+            fields += _field("event", "gap") + _field("data", "")
     message.reply_channel.send(
-        {"status": 200, "headers": HEADERS, "content": content, "more_content": True}
+        {
+            "status": 200,
+            "headers": HEADERS,
+            "content": (fields or b":\n") + b"\n",
+            "more_content": True,
+        }
     )
 
 
 def server_sent_event(
     data: str,
     event: str | None = None,
-    id: str | None = None,  # noqa: A002  (the name of the field)
+    id: str | _Position | None = None,  # noqa: A002  (the name of the field)
     retry: int | None = None,
 ) -> Content:
     """Return one event as content for ``reply_channel.send()`` and ``Group.send()``.
 
     *data* may have several lines. *event* is its type, and *id* what a browser sends as
-    ``Last-Event-ID`` when it connects again. *retry* is as for :func:`start`. Raises ``ValueError``
-    for line ends in *event* or *id*, and for a NUL in *id*: browsers would read other fields, or
-    ignore the id.
+    ``Last-Event-ID`` when it connects again; with :data:`POSITION` it is the position of the event
+    in the history of its group, if that has one. *retry* is as for :func:`start`. Raises
+    ``ValueError`` for line ends in *event* or *id*, and for a NUL in *id*: browsers would read
+    other fields, or ignore the id.
     """
     fields = b""
     if event is not None:
         fields += _field("event", _checked("event", event, "\r\n"))
-    if id is not None:
+    if isinstance(id, str):
         fields += _field("id", _checked("id", id, "\r\n\0"))
     if retry is not None:
         fields += _field("retry", str(_checked_retry(retry)))
     lines = b"".join(_field("data", line) for line in _line_end.split(data))
-    return {"content": fields + lines + b"\n", "more_content": True}
+    content: Content = {"content": fields + lines + b"\n", "more_content": True}
+    return content | {POSITION_KEY: "id"} if id is POSITION else content
 
 
 def last_event_id(message: Message) -> str | None:

@@ -35,7 +35,6 @@ from channels_workers.concurrency.futures import call_in, settle
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.clock import LayerClock
-from channels_workers.layers.history import Joined
 from channels_workers.layers.relays import LayerRelays
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
@@ -54,7 +53,6 @@ from channels_workers.layers.types import (
     Published,
     Refusals,
     ReplyKind,
-    Resume,
     SendLater,
     Session,
     Statistics,
@@ -388,18 +386,6 @@ class WorkerLayer(ChannelLayer):
 
         Sends after this reach the new members. Otherwise the result is ``STALE``, and nothing was
         done. May be repeated after :class:`LayerUnavailable`.
-        """
-
-    @abstractmethod
-    def resume(
-        self, wanted: Resume, delivery: Delivery | None = None, quick: bool = False
-    ) -> Joined | None:
-        """Join a group with history now, and replay what the channel missed, in one step.
-
-        With a *delivery* the result is None, and nothing was done, if its consumer no longer holds
-        it. *quick* is as for :meth:`apply`. May be repeated: nothing reaches the channel twice.
-        Nothing is replayed into the inbox of a server that has half of ``INBOX_BYTES``; the result
-        then is a gap.
         """
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from channels.layers import BaseChannelLayer
 
 from channels_workers.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels_workers.layers.codec import Codec, Content
-from channels_workers.layers.history import Position, make_histories
+from channels_workers.layers.history import Joined, Position, make_histories
 from channels_workers.layers.mailboxes import ChannelName, Mailbox
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import (
@@ -171,6 +172,18 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
     async def aapply(self, operations: Sequence[Operation], quick: bool = False) -> None:
         """Do the same as :meth:`apply` from a coroutine."""
 
+    @abstractmethod
+    def resume(
+        self, wanted: Resume, delivery: Delivery | None = None, quick: bool = False
+    ) -> Joined | None:
+        """Join a group with history now, and replay what the channel missed, in one step.
+
+        With a *delivery* the result is None, and nothing was done, if its consumer no longer holds
+        it. *quick* is as for :meth:`apply`. May be repeated: nothing reaches the channel twice.
+        Nothing is replayed into the inbox of a server that has half of ``INBOX_BYTES``; the result
+        then is a gap.
+        """
+
     # The methods of Channels 4
 
     async def send(self, channel: str, message: Content) -> None:
@@ -184,9 +197,20 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """Send *message* to each channel of the group."""
         await self.aapply([self.make_group_send(group, message)], quick=True)
 
-    async def group_add(self, group: str, channel: str) -> None:
-        """Add *channel* to the group; every later send to the group reaches it."""
+    async def group_add(
+        self, group: str, channel: str, since: Position | str | None = None
+    ) -> Joined | None:
+        """Add *channel* to the group; every later send to the group reaches it.
+
+        If the group has a :doc:`history </how-to/resume>`, the result is a
+        :class:`~channels_workers.layers.history.Joined`, and *since* is as for
+        :meth:`Group.add() <channels_workers.channel.Group.add>`.
+        """
+        wanted = self.make_resume(group, channel, since)
+        if wanted is not None:
+            return await asyncio.to_thread(self.resume, wanted, None, True)
         await self.aapply([self.make_join(group, channel)], quick=True)
+        return None
 
     async def group_discard(self, group: str, channel: str) -> None:
         """Remove *channel* from the group."""

@@ -80,11 +80,15 @@ class MemberPositions:
 def stamp(content: Content, position: Position) -> None:
     """Put *position* into *content*, if it asks for it by ``position_key``.
 
-    It becomes a member of the JSON object in ``text``, the first, or a key of a message without
-    text and bytes.
+    It becomes a member of the JSON object in ``text``, the first; or a field of a server-sent event
+    in ``content``, the first; or a key of a message without text and bytes.
     """
     key = content.get(POSITION_KEY)
     if not isinstance(key, str):
+        return
+    event: Any = content.get("content")
+    if isinstance(event, bytes):
+        content["content"] = f"{key}: {position}\n".encode() + event
         return
     text: Any = content.get("text")
     if isinstance(text, str) and (found := text.lstrip()).startswith("{"):

@@ -46,7 +46,7 @@ PUBLIC = {
         JsonWebsocketConsumer WebsocketConsumer WebsocketDemultiplexer WebsocketMultiplexer
     """,
     "handler": "AsgiHandler AsgiRequest ViewConsumer",
-    "http.sse": "last_event_id server_sent_event start",
+    "http.sse": "POSITION last_event_id server_sent_event start",
     "layers.base": "FORMAT_VERSION WorkerLayer",
     "layers.memory": "InMemoryChannelLayer Store",
     "layers.redis": "RedisChannelLayer",

@@ -602,10 +602,13 @@ def test_a_client_that_comes_back(project: Project) -> None:
         + (', path=r"^/board/(?P<name>[a-z]{1,20})/$")' if channel == "connect" else ")")
         for channel, consumer in consumers
     ]
+    routes.append('route("http.request", "board.stream.follow", path="^/events/$")')
     text = "from board import resuming\nfrom channels_workers import route\n"
     (project.folder / "board" / "routing.py").write_text(
         f"{text}channel_routing = [{', '.join(routes)}]\n"
     )
+    with (project.folder / "mysite" / "settings.py").open("a") as file:
+        file.write('CHANNEL_WORKERS = {"HTTP": {"/": "interface", "/events/": "workers"}}\n')
     server = start_daphne(project)
     start_worker(project)
 
@@ -630,6 +633,19 @@ def test_a_client_that_comes_back(project: Project) -> None:
     with opened(server, "/board/news/?since=nonsense") as eve:
         assert frames(eve, 1) == [{"gap": True, "at": f"{epoch}:3"}]
     assert "1 histories of groups" in project.manage("channelstatus")
+    with get(server, "/events/") as stream:
+        begun = stream.readline().decode().removeprefix("id: ").strip()
+    say = "from board.stream import publish; publish('one'); publish('two')"
+    project.manage("shell", "-c", say)
+    epoch = begun.removesuffix(":0")
+    lines = [
+        [b"event: line\n", f"data: {line}\n".encode(), f"id: {epoch}:{at}\n".encode(), b"\n"]
+        for at, line in ((1, "one"), (2, "two"))
+    ]
+    with get(server, "/events/", **{"Last-Event-ID": begun}) as stream:
+        assert [sorted(read_event(stream)) for _ in lines] == [sorted(each) for each in lines]
+    with get(server, "/events/", **{"Last-Event-ID": "nonsense"}) as stream:
+        assert read_event(stream)[1:] == [b"event: gap\n", b"data: \n", b"\n"]
 
 
 def test_the_members(project: Project) -> None:

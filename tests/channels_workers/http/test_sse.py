@@ -6,6 +6,7 @@ import pytest
 
 from channels_workers.channel import Group
 from channels_workers.http import sse
+from channels_workers.layers.history import make_histories
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import REQUEST
 from channels_workers.message import Message
@@ -45,6 +46,41 @@ def test_a_stream_begins_and_stays_open(
     assert two == {"content": b"data: two\n\n", "more_content": True}
     assert exchange.released == [0]
     assert not exchange.has_ended
+
+
+def test_a_stream_goes_on_after_the_last_event(
+    memory_layer: InMemoryChannelLayer, run_next: RunNext
+) -> None:
+    memory_layer.histories = make_histories({"news": {"messages": 3}}, 2**20)
+    group = Group("news")
+    event = sse.server_sent_event("one", id=sse.POSITION)
+
+    def follow(message: Any) -> None:
+        sse.start(
+            message, joined=group.add(message.reply_channel, since=sse.last_event_id(message))
+        )
+
+    def stream(last: str | None = None) -> list[bytes]:
+        exchange = Exchange(memory_layer)
+        exchange.publish(headers=[] if last is None else [[b"last-event-id", last.encode()]])
+        run_next(follow, REQUEST)
+        exchange.until_released()
+        return [each["content"] for each in exchange.contents]
+
+    group.send(event)
+    [begun] = stream()
+    first = begun.decode().removeprefix("id: ").strip()
+    epoch = first.removesuffix(":1")
+    group.send(event)
+    group.send(event)
+    # The server holds back what comes before the head; this receiver does not.
+    replayed = [f"id: {epoch}:{n}\ndata: one\n\n".encode() for n in (2, 3)]
+    assert stream(first) == [*replayed, b":\n\n"]
+    assert stream(f"{epoch}:3") == [f"id: {epoch}:3\n\n".encode()]
+    for _ in range(2):
+        group.send(event)
+    gap = f"id: {epoch}:5\nevent: gap\ndata: \n\n".encode()
+    assert stream(first) == stream("no position") == [gap]
 
 
 @pytest.mark.parametrize(

@@ -381,6 +381,27 @@ class HistoryContract:
         await late.join(OLDEST)
         await late.recorder.until_got(*expected)
 
+    async def test_an_event_tells_its_position(self, kept: Process) -> None:
+        member = await Member.of(kept)
+        epoch = (await member.join()).position.epoch
+        await say(kept, 1, content=b"data: one\n\n", position_key="id")
+        content = f"id: {epoch}:1\ndata: one\n\n".encode()
+        await member.recorder.until_got({"n": 1, "content": content, "position_key": "id"})
+
+    async def test_a_channel_of_channels_4_gets_what_it_missed(self, kept: Process) -> None:
+        layer = kept.layer
+        assert await layer.group_add("hall", "work") is None
+        first = await layer.new_channel()
+        joined = await layer.group_add("room-1", first)
+        assert joined is not None
+        await say(kept, 1, 2)
+        channel = await layer.new_channel()
+        again = await layer.group_add("room-1", channel, since=str(joined.position))
+        assert again is not None
+        assert (again.is_gap, again.replayed) == (False, 2)
+        await say(kept, 3)
+        assert [(await layer.receive(channel))["n"] for _ in range(3)] == [1, 2, 3]
+
     async def test_an_ordinary_channel_learns_the_position(self, kept: Process) -> None:
         await kept.layer.group_add("room-1", "work")
         await say(kept, 1)
