@@ -11,6 +11,7 @@ from channels_workers.admin import consumers
 from channels_workers.admin.look import look, most_important
 from channels_workers.admin.pages import LayerPage, layers
 from channels_workers.admin.routing import serves_socket
+from channels_workers.admin.tables import TABLES
 from channels_workers.admin.texts import page_texts
 from channels_workers.admin.tokens import make_token
 from channels_workers.exceptions import LayerUnavailable
@@ -44,7 +45,7 @@ class StatusAdmin(LayerPage):
             "poll": f"{url}?{urlencode({'layer': alias})}",
             "texts": page_texts(),
         }
-        is_away = "unavailable" in state
+        is_away, has_stored = "unavailable" in state, bool(state.get("stored"))
         return self.page(
             request,
             "status",
@@ -53,7 +54,8 @@ class StatusAdmin(LayerPage):
             lines=[] if is_away else _lines(alias),
             is_local=layers()[alias].local_only,
             is_routed=is_routed,
-            has_stored=bool(state.get("stored")),
+            has_stored=has_stored,
+            tables=[table for table in TABLES if has_stored or table.rows != "stored"],
             dead_letters=self._dead_letters(request),
         )
 

@@ -29,6 +29,11 @@ def connect(message: Message, room: str) -> None:
 @channel_session
 def receive(message: Message) -> None:
     """Send to the room. A nonce known from another message is only confirmed to its sender."""
+    hear(message, {})
+
+
+def hear(message: Message, more: dict[str, Any]) -> None:
+    """Do what a frame says. *more* belongs to each send to the room."""
     said = json.loads(message["text"])
     session = message.channel_session
     with entered(message, session.get("key", "?"), said.get("number")):
@@ -38,7 +43,7 @@ def receive(message: Message) -> None:
         if "room" not in session:
             message.reply_channel.send({"text": json.dumps({**frame, "lost": "session"})})
         elif is_news(said.get("nonce"), message.id):
-            Group(f"room-{session['room']}").send({"text": json.dumps(frame)})
+            Group(f"room-{session['room']}").send({"text": json.dumps(frame), **more})
             send_later(said.get("order"))
         else:
             message.reply_channel.send({"text": json.dumps({**frame, "known": True})})

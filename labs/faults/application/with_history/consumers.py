@@ -9,10 +9,8 @@ from urllib.parse import parse_qs
 from channels_workers import Group
 from channels_workers.message import Message
 from channels_workers.sessions import channel_session
-from labs.faults.application.consumers import frame_of
+from labs.faults.application.consumers import hear
 from labs.faults.application.diary import entered
-from labs.faults.application.ledger import is_news
-from labs.faults.application.orders import obey
 
 
 @channel_session
@@ -33,17 +31,5 @@ def connect(message: Message, room: str) -> None:
 
 @channel_session
 def receive(message: Message) -> None:
-    """Send to the room. A nonce known from another message is only confirmed to its sender."""
-    said = json.loads(message["text"])
-    session = message.channel_session
-    with entered(message, session.get("key", "?"), said.get("number")):
-        session["count"] = session.get("count", 0) + 1
-        obey(said.get("order"), message.id)
-        frame = frame_of(message, said, session["count"])
-        if "room" not in session:
-            message.reply_channel.send({"text": json.dumps({**frame, "lost": "session"})})
-        elif is_news(said.get("nonce"), message.id):
-            content = {"text": json.dumps(frame), "position_key": "at"}
-            Group(f"room-{session['room']}").send(content)
-        else:
-            message.reply_channel.send({"text": json.dumps({**frame, "known": True})})
+    """Send to the room, whose members learn the position."""
+    hear(message, {"position_key": "at"})
