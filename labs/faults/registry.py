@@ -14,7 +14,7 @@ from labs.faults.cases.chat_restarts import ChatRestarts
 from labs.faults.cases.clock_jump import ClockJump
 from labs.faults.cases.delayed import DelayedKilled
 from labs.faults.cases.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
-from labs.faults.cases.history import HistoryRedisEmptied, HistoryServerKilled
+from labs.faults.cases.history import HistoryRedisEmptied, HistoryServerKilled, HistoryStorm
 from labs.faults.cases.lost_replies import LostReplies
 from labs.faults.cases.no_worker import NoWorker
 from labs.faults.cases.once import (
@@ -99,6 +99,7 @@ FAULTS: tuple[Fault, ...] = (
     TasksUnsent(),
     TasksRedisEmptied(),
     HistoryServerKilled(),
+    HistoryStorm(),
     HistoryRedisEmptied(),
 )
 

@@ -7,8 +7,13 @@ import signal
 from labs.faults.cases.redis_lost import lose_data
 from labs.faults.history_fault import HistoryFault, returns_of
 from labs.faults.row import Limits
+from labs.faults.size import Size
 from labs.faults.stage import Stage
+from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Transcript
+
+#: The longest outage after a storm (s).
+STORM = 10.0
 
 #: When a worker dies after the server (s): the clients of the server come back then.
 COMING_BACK = 0.5
@@ -42,6 +47,46 @@ class HistoryServerKilled(HistoryFault):
         stage.expect(any(visit.replayed for visit in returns), "nothing was replayed")
         gaps = sum(visit.gap for visit in returns)
         stage.expect(not gaps, f"{gaps} were told of a gap")
+
+
+class HistoryStorm(HistoryFault):
+    """SIGKILL to the server that has everybody."""
+
+    name = "history-storm"
+    description = (
+        "kill -9 of the interface server that has 2,000 sockets (quick: 200) of rooms with "
+        "history, all of which come back elsewhere at once, with their positions"
+    )
+    limits = Limits(seconds=STORM)
+
+    def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
+        """50 messages a second, each to 50 people (quick: to 20)."""
+        rooms, each = int(size.choose(40, 10)), int(size.choose(50, 20))
+        interval = rooms * each / 50
+        return Plan(
+            servers, rooms, each, interval, resumes=True, together=True, at_once=rooms * each
+        )
+
+    def inject(self, stage: Stage) -> None:
+        """Kill it."""
+        victim = stage.site.servers[0]
+        stage.expect_drops(victim)
+        stage.count_from_now()
+        victim.process.kill()
+
+    def judge(self, stage: Stage, transcript: Transcript) -> None:
+        """Check that all came back, and say how fast."""
+        super().judge(stage, transcript)
+        returns = returns_of(transcript)
+        away = len(transcript.people) - len(returns)
+        stage.expect(not away, f"{away} did not come back once, with a position")
+        stage.expect(any(visit.replayed for visit in returns), "nothing was replayed")
+        joined = sorted(visit.joined for visit in returns if visit.joined is not None)
+        if joined:
+            asked = min(visit.asked for visit in returns)
+            stage.note(
+                f"the first handshake began, and {joined[-1] - asked:.1f} s later all were in"
+            )
 
 
 class HistoryRedisEmptied(HistoryFault):

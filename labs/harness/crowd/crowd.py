@@ -11,9 +11,6 @@ from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Transcript
 from labs.harness.crowd.visitor import Visitor
 
-#: How many handshakes run at once.
-AT_ONCE = 12
-
 #: If the crowd is further behind its plan than this (s), it skips messages, as after a stall of the
 #: machine.
 BEHIND = 2.0
@@ -24,7 +21,7 @@ class Crowd:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        gate = asyncio.Semaphore(AT_ONCE)
+        gate = asyncio.Semaphore(plan.at_once)
         kind = ChatVisitor if plan.chat else Visitor
         self.visitors = [kind(person, server, plan, gate) for person, server in plan.people()]
         self.quiet = asyncio.Event()

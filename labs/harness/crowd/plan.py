@@ -17,7 +17,8 @@ class Plan:
     over them. *filling* is the number of padding characters per message. *chat*: the servers run
     the real chat, and clients behave like its page. *label* begins the names of rooms and people,
     so that several loads can use one database. *authority* is the certificate file to verify
-    ``wss://`` servers with. *resumes*: everybody comes back with its last position.
+    ``wss://`` servers with. *resumes*: everybody comes back with its last position. *together*:
+    everybody begins at the first server. *at_once* limits the handshakes under way.
     """
 
     servers: tuple[str, ...]
@@ -29,6 +30,8 @@ class Plan:
     label: str = ""
     authority: str = ""
     resumes: bool = False
+    together: bool = False
+    at_once: int = 12
 
     def people(self) -> Iterator[tuple[Person, int]]:
         """Each person with the index of the first server. Every other pair retries.
@@ -39,7 +42,7 @@ class Plan:
             for seat in range(self.each):
                 retries = self.chat or self.resumes or seat // len(self.servers) % 2 == 1
                 person = Person(f"{self.label}r{room}s{seat}", f"{self.label}room{room}", retries)
-                yield person, seat % len(self.servers)
+                yield person, 0 if self.together else seat % len(self.servers)
 
     def dump(self) -> str:
         """Serialise it for a command line."""
