@@ -44,11 +44,20 @@ class LayerAdmin(ABC):
         dead and pulled once more before it learned that.
         """
 
+    def cut_off(self) -> dict[str, int]:
+        """Return the heartbeat counter of each registered process whose lifeline is cut.
+
+        That is a connection which its operating system closes when it dies. A process that lives
+        opens another one at once, or says that it has none.
+        """
+        return {}
+
     @abstractmethod
-    def mark_dead(self, process: str, counter: int) -> bool:
+    def mark_dead(self, process: str, counter: int, *, is_cut_off: bool = False) -> bool:
         """Declare *process* dead, if its heartbeat counter still is *counter*; return whether.
 
-        *counter* is 0 for one of the :meth:`orphans`, which must still be one.
+        *counter* is 0 for one of the :meth:`orphans`, which must still be one. If it *is_cut_off*,
+        it must still be so.
         """
 
     @abstractmethod

@@ -8,6 +8,12 @@ from typing import NamedTuple
 #: A process counts as dead after its counter stood still for so long (s).
 DEAD_AFTER = 5.0
 
+#: A process whose lifeline is cut counts as dead after its counter stood still for so long (s).
+CUT_OFF_FOR = 0.5
+
+#: After a longer pause between two looks at lifelines (s), the detector starts afresh.
+LONGEST_BLINK = 0.75
+
 #: After a longer pause between two looks (s), the detector starts afresh.
 LONGEST_PAUSE = 2.5
 
@@ -51,3 +57,33 @@ class StallDetector:
         if seen is None or counters.get(own) != seen.counter:
             self._own_rose = now
         return now - self._own_rose > LONGEST_PAUSE
+
+
+class CutDetector:
+    """Finds dead processes by their lifelines, by the clock of this process alone.
+
+    A process that lives has another lifeline, or a higher counter, long before ``CUT_OFF_FOR`` is
+    over. A process that was frozen, or whose own lifeline is cut, declares no other one dead.
+    """
+
+    def __init__(self) -> None:
+        self._samples: dict[str, Sample] = {}
+        self._last = -1.0
+
+    def look(self, cut_off: Mapping[str, int], own: str, now: float) -> dict[str, int]:
+        """Return the dead of those whose lifelines are *cut_off*, with their counters."""
+        if now - self._last > LONGEST_BLINK or own in cut_off:
+            self._samples.clear()
+        self._last = now
+        known = self._samples
+        self._samples = {
+            process: known[process]
+            if process in known and known[process].counter == counter
+            else Sample(counter, now)
+            for process, counter in cut_off.items()
+        }
+        return {
+            process: sample.counter
+            for process, sample in self._samples.items()
+            if now - sample.since >= CUT_OFF_FOR
+        }

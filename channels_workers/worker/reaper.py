@@ -13,15 +13,15 @@ from channels_workers import recorder
 from channels_workers.backoff import Backoff, BackoffEach
 from channels_workers.concurrency.threads import Duty
 from channels_workers.layers.admin import LayerAdmin
-from channels_workers.layers.liveness import DEAD_AFTER, StallDetector
+from channels_workers.layers.liveness import DEAD_AFTER, CutDetector, StallDetector
 from channels_workers.layers.types import NewDeadLetter
 from channels_workers.logs import fields
 from channels_workers.worker.commit import note_dead_letter
 
 logger = logging.getLogger(__name__)
 
-#: The interval of looks at the heartbeat counters (s).
-LOOK_INTERVAL = 1.0
+#: The intervals of looks at the lifelines, and at the heartbeat counters (s).
+BLINK_INTERVAL, LOOK_INTERVAL = 0.2, 1.0
 
 #: The interval of searches for unknown processes that hold messages (s).
 SEARCH_INTERVAL = 10.0
@@ -31,6 +31,7 @@ LONGEST_WAIT = 60.0
 
 NO_HEARTBEAT = f"is dead: no heartbeat for {DEAD_AFTER:g} s"
 UNKNOWN = "is dead: it holds messages and is not registered"
+CUT_OFF = "is dead: its connections were closed"
 LAGGING = "counts as dead: it does not keep up with its inbox"
 
 
@@ -41,6 +42,8 @@ class Reaper:
         self.admin = admin
         self.own = own
         self.detector = StallDetector()
+        self.cut_detector = CutDetector()
+        self._looked = -math.inf
         self._orphans: set[str] = set()
         self._searched = -math.inf
         # Trouble with one process must not delay the others.
@@ -66,19 +69,33 @@ class Reaper:
     def _run(self) -> None:
         what, level = "Looking for dead processes", logging.DEBUG
         attempts = Backoff(logger, what, LOOK_INTERVAL, log_level=level)
-        while not self._ended.wait(LOOK_INTERVAL):
+        while not self._ended.wait(BLINK_INTERVAL):
             try:
-                self.look(time.monotonic())
+                self.blink(time.monotonic())
+                if time.monotonic() - self._looked >= LOOK_INTERVAL:
+                    self.look(time.monotonic())
             except Exception as error:  # noqa: BLE001  (logged; the reaper must go on)
                 self._ended.wait(attempts.failed(error))
             else:
                 attempts.succeeded()
+
+    def blink(self, now: float) -> None:
+        """Look only at the lifelines. Clean up at once after those whose lifelines are cut.
+
+        Raises as :meth:`look` does.
+        """
+        found = self.cut_detector.look(self.admin.cut_off(), self.own(), now)
+        for process, counter in found.items():
+            self._mark_dead(process, counter, CUT_OFF, is_cut_off=True)
+        if found:
+            self._parts.attempt("dead processes", self._clean_up_all)
 
     def look(self, now: float) -> None:
         """Look once: declare processes dead, and clean up after all that are.
 
         Raises :class:`LayerUnavailable` if the layer is unavailable; other errors are logged.
         """
+        self._looked = now
         counters = dict.fromkeys(self._orphans, 0) | self.admin.processes()
         for process, counter in self.detector.look(counters, self.own(), now).items():
             self._orphans.discard(process)
@@ -92,11 +109,11 @@ class Reaper:
         for process, counter in self.admin.lagging().items():
             self._mark_dead(process, counter, LAGGING)
 
-    def _mark_dead(self, process: str, counter: int, why: str) -> None:
+    def _mark_dead(self, process: str, counter: int, why: str, *, is_cut_off: bool = False) -> None:
         def mark_dead() -> None:
             found = recorder.current()
             role = self.admin.kind_of(process) if found else ""
-            if self.admin.mark_dead(process, counter):
+            if self.admin.mark_dead(process, counter, is_cut_off=is_cut_off):
                 if found is not None:
                     found.worker.declared_dead(role)
                 extra = fields("process_dead", process_id=process)

@@ -71,7 +71,7 @@ class MemoryAdmin(LayerAdmin):
             holders = {process_of(held.consumer) for held in self.store.pending()} - {""}
             return set(filter(self.store.is_unknown, holders))
 
-    def mark_dead(self, process: str, counter: int) -> bool:
+    def mark_dead(self, process: str, counter: int, *, is_cut_off: bool = False) -> bool:
         """Declare *process* dead, if its heartbeat counter still is *counter*; return whether."""
         store = self.store
         with store.changed:

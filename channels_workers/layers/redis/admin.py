@@ -95,10 +95,14 @@ class RedisAdmin(LayerAdmin):
             self._aside.add(found, fields("unreadable"))
         return set(map(wire.read_name, self._call(Request("orphans", []))))
 
-    def mark_dead(self, process: str, counter: int) -> bool:
+    def cut_off(self) -> dict[str, int]:
+        """Return the heartbeat counter of each registered process whose lifeline is cut."""
+        return wire.read_counters(self._call(Request("cut_off", [])))
+
+    def mark_dead(self, process: str, counter: int, *, is_cut_off: bool = False) -> bool:
         """Declare *process* dead, if its heartbeat counter still is *counter*; return whether."""
-        name = wire.written_name(process)
-        return bool(self._call(Request("mark_dead", [name, counter, DEAD_REMEMBERED])))
+        name, cut = wire.written_name(process), "cut" if is_cut_off else ""
+        return bool(self._call(Request("mark_dead", [name, counter, DEAD_REMEMBERED, cut])))
 
     def kind_of(self, process: str) -> str:
         """Return the kind of *process*."""

@@ -140,8 +140,14 @@ class RedisChannelLayer(WorkerLayer):
             return self._living_session()
         return session
 
+    def hold_lifeline(self, server: str) -> None:
+        """Hold the lifeline of *server*, which was registered again."""
+        self._registrations.lifeline.hold(server)
+
     def forget_server(self) -> None:
         """Drop the server, which Redis has evicted; the next call starts a new one."""
+        if self._server is not None:
+            self._registrations.lifeline.release(self._server.id)
         self._server = self._server_session = None
         atexit.unregister(self._retire_idle_server)
 
@@ -225,6 +231,7 @@ class RedisChannelLayer(WorkerLayer):
 
     def disconnect(self) -> None:
         """Close the blocking connections; the next request opens new ones."""
+        self._registrations.lifeline.end()
         self.client.disconnect()
 
     # The worker side

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.lifeline import Lifeline
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.types import Liveness, ProcessInfo, new_id
@@ -81,10 +82,12 @@ class Registrations:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.lifeline = Lifeline(client)
         self._by_process: dict[str, Registration] = {}
 
     def begin_in_child(self) -> None:
         """Forget the registrations, which are those of the parent."""
+        self.lifeline = self.lifeline.begin_in_child()
         self._by_process = {}
 
     def register(self, process: str, about: ProcessInfo) -> Registration:
@@ -97,6 +100,7 @@ class Registrations:
         epoch = self.client.call(Request("register", [process, text, new_id()])).decode()
         self._by_process[process] = Registration(process, epoch, text)
         self.client.note_epoch(epoch)
+        self.lifeline.hold(process)
         return self._by_process[process]
 
     def describe(self, process: str, about: ProcessInfo) -> None:
@@ -113,6 +117,8 @@ class Registrations:
             return Liveness.LOST
         reply = self.client.call(registration.heartbeat())
         liveness = registration.read(reply, time.monotonic())
+        if liveness is not Liveness.ALIVE:  # it goes on under another name
+            self.lifeline.release(process)
         for request in registration.follow_up(time.monotonic()):
             self.client.call(request)
         return liveness
@@ -123,5 +129,6 @@ class Registrations:
         for consumer in consumers:
             for channel in channels:
                 arguments += (channel, consumer)
-        self.client.call(Request("retire", arguments))
+        if not self.client.call(Request("retire", arguments)):
+            self.lifeline.release(process)
         self._by_process.pop(process, None)

@@ -49,6 +49,9 @@ class Layer(Protocol):
     def register_server(self, server: str) -> Registration:
         """Register *server*; this blocks."""
 
+    def hold_lifeline(self, server: str) -> None:
+        """Hold the lifeline of *server*, which was registered again."""
+
     def forget_server(self) -> None:
         """Drop the server, which Redis has evicted."""
 
@@ -253,6 +256,7 @@ class ServerSession:
         self.server.forget_requests(unrestored)
         self.registration.begin_again(epoch)
         self.layer.client.note_epoch(epoch)
+        self.layer.hold_lifeline(self.server.id)
         logger.warning("This server is registered again", extra=self._fields("data_restored"))
 
     def _fields(self, event: str) -> dict[str, str | int]:

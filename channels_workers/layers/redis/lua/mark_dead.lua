@@ -1,11 +1,12 @@
 -- mark_dead.lua: declare a process dead whose counter stands still.
--- include: keys.lua process_info.lua
+-- include: keys.lua process_info.lua lifelines.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 its counter as seen by the caller: 0 for an orphan (orphans.lua),
---          -1 for a counter that is no number, 3 how many dead processes are remembered
--- writes   processes, dead, awaiting_cleanup
--- returns  1; 0 if its counter is another one now, or if it is no orphan any more
+--          -1 for a counter that is no number, 3 how many dead processes are remembered,
+--          4 "cut" if its lifeline must be cut, or ""
+-- writes   processes, dead, awaiting_cleanup, lifelines
+-- returns  1; 0 if its counter is another one now, if it is no orphan any more, or if its lifeline holds
 
 local process, counter, kept = ARGV[1], ARGV[2], tonumber(ARGV[3])
 if counter == "0" then
@@ -16,7 +17,9 @@ else
   if stored and not is_counter(stored) then stored = "-1" end
   if stored ~= counter then return 0 end
 end
+if ARGV[4] == "cut" and not is_cut(process) then return 0 end
 on_key("HDEL", processes, process)
+on_key("HDEL", lifelines, process)
 on_key("LPUSH", dead, process)
 on_key("LTRIM", dead, 0, kept - 1)
 on_key("SADD", awaiting_cleanup, process)

@@ -1,10 +1,10 @@
 -- retire.lua: end a process cleanly.
--- include: keys.lua
+-- include: keys.lua lifelines.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2... pairs of channel and consumer name (workers)
 -- writes   processes, process_info, channel:<name>, group:<name>, groups:<server>, inbox:<server>,
---          ended:<server>
+--          ended:<server>, lifelines
 -- returns  the number of consumers that still hold deliveries; if not 0, nothing else was done
 
 local holding = 0
@@ -24,5 +24,6 @@ for _, group in ipairs(on_key("SMEMBERS", groups_key(process))) do
 end
 redis.call("DEL", groups_key(process), inbox_key(process), ended_key(process))
 on_key("HDEL", processes, process)
+on_key("HDEL", lifelines, process)
 on_key("HDEL", process_info, process)
 return 0
