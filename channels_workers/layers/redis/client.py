@@ -177,8 +177,8 @@ class Client:
                 extra = fields("rights_missing")
                 text = (
                     "The user of Redis at %s may not run INFO. So its version (6.2 or later) and "
-                    "kind (no cluster) are not checked, and a restart with old data is noticed "
-                    "late. Permit it: ACL SETUSER <user> +info"
+                    "kind (no cluster) are not checked, and a restart with old data and the death "
+                    "of a process are noticed late. Permit it: ACL SETUSER <user> +info"
                 )
                 logger.warning(text, self, extra=extra)
             return {"redis_version": ".".join(map(str, OLDEST_VERSION))}

@@ -15,7 +15,8 @@ import re
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
@@ -26,7 +27,8 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import redis_py
 from channels_workers.layers.redis.client import ERRORS, Client
 from channels_workers.layers.redis.requests import Request
-from channels_workers.layers.redis.resp import ASK_RUN, UNKNOWN_RUN, run_of
+from channels_workers.layers.redis.resp import ASK_RUN, Argument, run_of
+from channels_workers.layers.redis.scripts import script
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ PAUSE, LONGEST_PAUSE = 0.05, 5.0
 
 REFUSED = (
     "The user of Redis at %s may not do all that a lifeline needs (%s). So the death of a process "
-    "is noticed after 5 s instead of one. Permit it: ACL SETUSER <user> +client|info +subscribe "
+    "is noticed after 5 s instead of one. Permit it: ACL SETUSER <user> +client|info +subscribe +unsubscribe "
     "+pubsub|numsub &<prefix>:*"
 )
 INDIRECT = (
@@ -124,9 +126,7 @@ class Lifeline:
 
     def _hold(self, names: frozenset[str]) -> None:
         """Hold the lifelines of *names* until the connection ends."""
-        connection: Any = self.client.pool.make_connection()
-        connection.connect()
-        try:
+        with self._connected() as connection:
             run = self._ask_run(connection)
             if run is None:
                 return
@@ -134,28 +134,53 @@ class Lifeline:
                 if names != self._names:  # it has changed meanwhile
                     return
                 self._connection = connection
-            self._subscribe(connection, names)
+            self._try(connection)
             for name in names:
-                self.client.call(Request("lifeline", [name, run]))
+                self._note(connection, name, run)
+            self._subscribe(connection, names)
             while True:
                 _read(connection)  # nobody publishes: until its end
+
+    @contextmanager
+    def _connected(self) -> Iterator[Any]:
+        """Give a connection of its own, which ends with the block."""
+        connection: Any = self.client.pool.make_connection()
+        connection.connect()
+        try:
+            yield connection
         finally:
             with self._changed:
                 self._connection = None
             connection.disconnect()
 
+    def _note(self, connection: Any, name: str, run: str) -> None:
+        """Note in Redis that *name* holds a lifeline, or none without a *run*."""
+        command = Request("lifeline", [name, run]).command(self.client.prefix)
+        try:
+            _ask(connection, *command)
+        except redis.exceptions.NoScriptError:
+            _ask(connection, "SCRIPT", "LOAD", script("lifeline").source)
+            _ask(connection, *command)
+
     def _ask_run(self, connection: Any) -> str | None:
-        """Return the run id of the Redis behind *connection*; None if it is not direct."""
+        """Return the run id of the Redis behind *connection*; None if there is no lifeline."""
         if not self._is_direct(connection, _ask(connection, "CLIENT", "INFO")):
             return None
-        run = run_of(_ask(connection, *ASK_RUN))
-        if run == UNKNOWN_RUN:
-            raise redis.exceptions.NoPermissionError("it may not run INFO")
-        return run
+        try:
+            return run_of(_ask(connection, *ASK_RUN))
+        except redis.exceptions.NoPermissionError:  # the client has warned of it
+            self.is_possible = False
+            return None
+
+    def _try(self, connection: Any) -> None:
+        """Raise NoPermissionError if the user may not hold or see lifelines."""
+        channel = self.client.key("lifeline:try")
+        _ask(connection, "PUBSUB", "NUMSUB", channel)
+        _ask(connection, "SUBSCRIBE", channel)
+        _ask(connection, "UNSUBSCRIBE", channel)
 
     def _subscribe(self, connection: Any, names: frozenset[str]) -> None:
         channels = [self.client.key(f"lifeline:{name}") for name in sorted(names)]
-        _ask(connection, "PUBSUB", "NUMSUB", *channels)
         connection.send_command("SUBSCRIBE", *channels)
         for _ in channels:
             _read(connection)
@@ -181,12 +206,13 @@ class Lifeline:
 
     def _give_up(self, names: frozenset[str]) -> None:
         """Say that there is no lifeline, if Redis hears it: this process lives."""
-        for name in names:
-            with suppress(LayerUnavailable, *ERRORS):
-                self.client.call(Request("lifeline", [name, ""]))
+        if names:
+            with suppress(LayerUnavailable, *ERRORS), self._connected() as connection:
+                for name in names:
+                    self._note(connection, name, "")
 
 
-def _ask(connection: Any, *words: str) -> Any:
+def _ask(connection: Any, *words: Argument) -> Any:
     connection.send_command(*words)
     return _read(connection)
 

@@ -21,11 +21,14 @@ OPTIONAL = "info"
 #: Counts messages for the statistics; without it they have no ``messages_count``.
 STATISTICS = "xinfo|stream"
 
+#: A lifeline shows the death of a process at once, instead of after 5 s.
+LIFELINE = ("client|info", "subscribe", "unsubscribe", "pubsub|numsub")
+
 
 def rules(prefix: str) -> str:
     """Return the rules of ``ACL SETUSER`` for a user with exactly these permissions."""
-    commands = " ".join(f"+{command}" for command in (*COMMANDS, OPTIONAL, STATISTICS))
-    return f"resetkeys ~{prefix}:* resetchannels -@all {commands}"
+    commands = " ".join(f"+{command}" for command in (*COMMANDS, OPTIONAL, STATISTICS, *LIFELINE))
+    return f"resetkeys ~{prefix}:* resetchannels &{prefix}:* -@all {commands}"
 
 
 CURE = (
