@@ -38,8 +38,8 @@ PAUSE, LONGEST_PAUSE = 0.05, 5.0
 
 REFUSED = (
     "The user of Redis at %s may not do all that a lifeline needs (%s). So the death of a process "
-    "is noticed after 5 s instead of one. Permit it: ACL SETUSER <user> +client|info +subscribe +unsubscribe "
-    "+pubsub|numsub &<prefix>:*"
+    "is noticed after 5 s instead of one. Permit it: ACL SETUSER <user> +client|info +subscribe "
+    "+unsubscribe +pubsub|numsub &<prefix>:*"
 )
 INDIRECT = (
     "There is a proxy or a NAT between this process and Redis at %s (%s is %s there), so the death "
