@@ -45,12 +45,13 @@ from labs.faults.cases.tasks import (
     TasksUnsent,
 )
 from labs.faults.cases.vanishing_handshakes import VanishingHandshakes
-from labs.faults.cases.worker_killed import WorkerKilled
+from labs.faults.cases.worker_killed import WorkerKilled, WorkerKillStorm
 from labs.faults.cases.worker_stopped import RollingRestart, WorkerStopped
 from labs.faults.fault import Fault
 
 FAULTS: tuple[Fault, ...] = (
     WorkerKilled(),
+    WorkerKillStorm(),
     WorkerStopped(),
     RollingRestart(),
     NoWorker(),

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import signal
+import statistics
+import time
 
 from labs.faults.fault import Fault
+from labs.faults.row import Limits
+from labs.faults.size import Size
 from labs.faults.stage import Stage
+from labs.harness.crowd.plan import Plan
+from labs.harness.crowd.transcript import Transcript
+
+#: How long the consumers run (s), and how much longer the connections of their messages may wait.
+BUSY, LATE = 3.0, 2.0
+
+#: A storm: the pause between two kills, and how long it lasts, also in a quick run (s).
+PAUSE, STORM, QUICK_STORM = 1.5, 15.0, 6.0
+
+#: The highest median of the time to the echo of a message during a storm (s).
+MEDIAN = 0.3
 
 
 class WorkerKilled(Fault):
@@ -13,12 +28,51 @@ class WorkerKilled(Fault):
 
     name = "worker-killed"
     description = "kill -9 of a worker in the middle of its consumers"
+    limits = Limits(seconds=BUSY + LATE)
 
     def inject(self, stage: Stage) -> None:
         """Keep threads busy, then kill the worker that runs the most consumers."""
-        stage.keep_busy(3)
+        stage.keep_busy(BUSY)
         victim = stage.busiest_worker()
         victim.signal(signal.SIGKILL)
         stage.mark_fault(victim)
         victim.wait()
         stage.expect_in_flight(victim)
+
+
+class WorkerKillStorm(Fault):
+    """SIGKILL to one worker after the other."""
+
+    name = "worker-kill-storm"
+    description = (
+        "kill -9 of a worker every 1.5 s for 15 s (quick: 6 s), each with a new one in its place, "
+        "under 300 messages a second (quick: 30)"
+    )
+
+    def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
+        """300 messages a second."""
+        return Plan(servers, size.rooms, size.each, size.interval * 2 / 3)
+
+    def inject(self, stage: Stage) -> None:
+        """Kill the oldest worker each time."""
+        stage.count_from_now()
+        end = time.monotonic() + stage.size.choose(STORM, QUICK_STORM)
+        while time.monotonic() < end:
+            victim = stage.site.workers[0]
+            victim.signal(signal.SIGKILL)
+            stage.allow_uncommitted(victim)
+            victim.wait()
+            stage.site.replace_dead_workers()
+            stage.hold(PAUSE)
+
+    def judge(self, stage: Stage, transcript: Transcript) -> None:
+        """Compare the median of the delays with its limit."""
+        delays = [
+            said.back - said.at
+            for person in transcript.people
+            for said in person.said
+            if said.back is not None and said.at >= stage.since
+        ]
+        median = statistics.median(delays)
+        stage.note(f"{median:.2f} s to the echo of a message in the median of {len(delays)}")
+        stage.expect(median <= MEDIAN, f"the median is {median:.2f} s, at most {MEDIAN:g}")
