@@ -30,8 +30,12 @@ shared
     `shared.start_worker(...)`, `shared.redis`. Their Redis and database are those of the module,
     and nothing is removed between its tests.
 browser
-    A headless Chromium with an empty profile, as a Selenium driver. For more windows:
+    A headless Chromium as a Selenium driver, shared by all tests one after the other. Each test
+    gets one empty window without cookies on a screen of 1280 by 900. For more windows:
     `browser.switch_to.new_window("tab")`.
+run_first
+    `run_first(script)` runs a script before the pages' own in the current tab and in new ones,
+    until the test ends.
 
 The servers of a test share `database_url` and, except for runserver, `redis_server`. `env` extends
 or overrides their environment. They close all sockets at once when they stop.
@@ -45,7 +49,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from django.conf import settings
@@ -72,6 +76,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 PATIENT = {"DRAIN_TIME": "0", "HANDSHAKE_TIMEOUT": "60"}
 
 failed_key = pytest.StashKey[bool]()
+
+RunFirst = Callable[[str], None]
 
 
 class StartServer(Protocol):
@@ -269,8 +275,39 @@ def shared(
         yield made
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chrome]:
-    driver = start_chromium(tmp_path / "profile", tmp_path / "chromedriver.log")
+@pytest.fixture(scope="session")
+def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    folder = tmp_path_factory.mktemp("browser")
+    driver = start_chromium(folder / "profile", folder / "chromedriver.log")
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def browser(shared_browser: Chrome) -> Iterator[Chrome]:
+    yield shared_browser
+    for window in reversed(shared_browser.window_handles):
+        shared_browser.switch_to.window(window)
+        shared_browser.execute_script(
+            "try { localStorage.clear(); sessionStorage.clear() } catch {}"
+        )
+        if len(shared_browser.window_handles) > 1:
+            shared_browser.close()
+    shared_browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    shared_browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    shared_browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    shared_browser.get("about:blank")
+    shared_browser.get_log("browser")
+
+
+@pytest.fixture
+def run_first(browser: Chrome) -> Iterator[RunFirst]:
+    added: list[dict[str, Any]] = []
+
+    def run_first(script: str) -> None:
+        command = "Page.addScriptToEvaluateOnNewDocument"
+        added.append(browser.execute_cdp_cmd(command, {"source": script}))
+
+    yield run_first
+    for script in added:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)

@@ -1,16 +1,10 @@
 """Shared by the tests of the chat.
 
-browser
-    A headless Chromium, shared by all tests one after the other. Each test gets one empty window
-    without cookies on a screen of 1280 by 900.
 open_tab
     `open_tab(server, path)` opens a page of a server in a tab of `browser` and returns the `Tab`.
 chat_server, other_server
     Two `web` processes of the Procfile, with two workers, Redis and no rate limit, shared by all
     tests. Each test uses a room of its own.
-run_first
-    `run_first(script)` runs a script before the pages' own in the current tab and in new ones,
-    until the test ends.
 keep_sockets
     After `keep_sockets()` pages keep their sockets in `window.sockets`. Sockets that they open
     between `block()` and `unblock()` fail. Applies to the current tab; call it before the page
@@ -34,11 +28,9 @@ from selenium.webdriver import Chrome
 from labs.harness.chat_site import ChatSite
 from labs.harness.server import Server
 from tests.chat.tab import OpenTab, Tab
-from tests.conftest import PATIENT
-from tests.processes.chromium import start_chromium
+from tests.conftest import PATIENT, RunFirst
 
 Store = Callable[..., None]
-RunFirst = Callable[[str], None]
 KeepSockets = Callable[[], None]
 
 KEEP_SOCKETS = """
@@ -54,44 +46,6 @@ KEEP_SOCKETS = """
     window.block = () => { isBlocked = true; };
     window.unblock = () => { isBlocked = false; };
 """
-
-
-@pytest.fixture(scope="session")
-def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    folder = tmp_path_factory.mktemp("browser")
-    driver = start_chromium(folder / "profile", folder / "chromedriver.log")
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def browser(shared_browser: Chrome) -> Iterator[Chrome]:
-    yield shared_browser
-    for window in reversed(shared_browser.window_handles):
-        shared_browser.switch_to.window(window)
-        shared_browser.execute_script(
-            "try { localStorage.clear(); sessionStorage.clear() } catch {}"
-        )
-        if len(shared_browser.window_handles) > 1:
-            shared_browser.close()
-    shared_browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    shared_browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    shared_browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
-    shared_browser.get("about:blank")
-    shared_browser.get_log("browser")
-
-
-@pytest.fixture
-def run_first(browser: Chrome) -> Iterator[RunFirst]:
-    added: list[dict[str, Any]] = []
-
-    def run_first(script: str) -> None:
-        command = "Page.addScriptToEvaluateOnNewDocument"
-        added.append(browser.execute_cdp_cmd(command, {"source": script}))
-
-    yield run_first
-    for script in added:
-        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
 @pytest.fixture
