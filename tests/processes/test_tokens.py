@@ -411,7 +411,5 @@ def test_no_log_has_a_token(way: str, site: Site) -> None:
     server = site.server(way)
     for token in (site.token(), site.token(seconds=-5), site.signed["bob"]):
         send_in_each_form(server, token)
-    with opened(server, "/echo/?last=1", subprotocols=subprotocols(site.token())) as socket:
-        assert echo(socket) == "ann"
-    wait_for(lambda: "last=1" in server.process.output, server.process.describe)
+    wait_for(lambda: "/echo/" in server.process.output, server.process.describe)
     site.require_clean_logs()
