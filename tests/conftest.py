@@ -204,8 +204,9 @@ def database_url(migrated_database: Path, tmp_path: Path) -> str:
     return f"sqlite:///{file}"
 
 
-@pytest.fixture
-def start_runserver(start_process: Processes, database_url: str) -> StartServer:
+def runserver_starter(start_process: Processes, database_url: str) -> StartServer:
+    """A function that starts `manage.py runserver` on this database."""
+
     def start(*, env: Mapping[str, str] = {}, port: int | None = None) -> Server:
         port = port or ports.free_port()
         command = [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
@@ -215,6 +216,11 @@ def start_runserver(start_process: Processes, database_url: str) -> StartServer:
         return Server(port, process.wait_until_listening(port))
 
     return start
+
+
+@pytest.fixture
+def start_runserver(start_process: Processes, database_url: str) -> StartServer:
+    return runserver_starter(start_process, database_url)
 
 
 @pytest.fixture

@@ -2,6 +2,10 @@
 
 open_tab
     `open_tab(server, path)` opens a page of a server in a tab of `browser` and returns the `Tab`.
+runserver
+    A `manage.py runserver` without rate limit, shared by all tests.
+room
+    The label of a room that no other test uses.
 chat_server, other_server
     Two `web` processes of the Procfile, with two workers, Redis and no rate limit, shared by all
     tests. Each test uses a room of its own.
@@ -14,11 +18,13 @@ store
     said. Each is a dict of columns, of which `message` is required.
 """
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +32,15 @@ import pytest
 from selenium.webdriver import Chrome
 
 from labs.harness.chat_site import ChatSite
+from labs.harness.processes import Processes
 from labs.harness.server import Server
 from tests.chat.tab import OpenTab, Tab
-from tests.conftest import PATIENT, RunFirst
+from tests.conftest import PATIENT, RunFirst, runserver_starter
 
 Store = Callable[..., None]
 KeepSockets = Callable[[], None]
+
+numbers = count(1)
 
 KEEP_SOCKETS = """
     window.sockets = [];
@@ -46,6 +55,23 @@ KEEP_SOCKETS = """
     window.block = () => { isBlocked = true; };
     window.unblock = () => { isBlocked = false; };
 """
+
+
+@pytest.fixture(scope="session")
+def runserver(
+    tmp_path_factory: pytest.TempPathFactory, migrated_database: Path
+) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("runserver")
+    shutil.copy(migrated_database, folder / "chat.sqlite3")
+    started = Processes(folder)
+    start = runserver_starter(started, f"sqlite:///{folder}/chat.sqlite3")
+    yield start(env={"CHAT_RATE_LIMIT": "0"})
+    started.stop()
+
+
+@pytest.fixture
+def room() -> str:
+    return f"room-{next(numbers)}"
 
 
 @pytest.fixture
