@@ -72,9 +72,6 @@ from tests.shared_folders import shared_folder
 # An interface server inside the tests does not tune a garbage collector with custom settings.
 gc.set_threshold(1000, 10, 10)
 
-# Collecting makes millions of objects that stay. Python would look at all of them again and again.
-gc.disable()
-
 # Shells start background processes with SIGINT ignored, and children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -109,7 +106,7 @@ class StartWorker(Protocol):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests in this process create users quickly, and leave the order of files to us."""
+    """Let tests in this process create users quickly, and let us order the files."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     if hasattr(config.option, "loadscopereorder"):
         # pytest-xdist would begin with the files of the most tests, which are the quick ones, and
@@ -117,10 +114,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadscopereorder = False
 
 
-def pytest_collection_finish() -> None:
-    """Let the garbage collector run, and never look at what was collected."""
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from the millions of objects that collecting makes: they stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
