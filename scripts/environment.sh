@@ -5,6 +5,10 @@
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=$project/.venv
 
+# pytest rewrites each test file, which takes half of the time until the tests begin. It keeps the
+# result for all of its processes and for the next run, unless this is set.
+unset PYTHONDONTWRITEBYTECODE
+
 say() {
   printf '%s\n' "$*" >&2
 }

@@ -30,22 +30,28 @@ shared
     `shared.start_worker(...)`, `shared.redis`. Their Redis and database are those of the module,
     and nothing is removed between its tests.
 browser
-    A headless Chromium with an empty profile, as a Selenium driver. For more windows:
+    A headless Chromium as a Selenium driver, shared by all tests one after the other. Each test
+    gets one empty window without cookies on a screen of 1280 by 900. For more windows:
     `browser.switch_to.new_window("tab")`.
+run_first
+    `run_first(script)` runs a script before the pages' own in the current tab and in new ones,
+    until the test ends.
 
 The servers of a test share `database_url` and, except for runserver, `redis_server`. `env` extends
 or overrides their environment. They close all sockets at once when they stop.
 """
 
 import gc
+import os
 import shutil
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from django.conf import settings
@@ -61,6 +67,7 @@ from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.site import WORKER_READY
 from tests.processes.chromium import start_chromium
+from tests.shared_folders import shared_folder
 
 # An interface server inside the tests does not tune a garbage collector with custom settings.
 gc.set_threshold(1000, 10, 10)
@@ -72,6 +79,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 PATIENT = {"DRAIN_TIME": "0", "HANDSHAKE_TIMEOUT": "60"}
 
 failed_key = pytest.StashKey[bool]()
+
+RunFirst = Callable[[str], None]
 
 
 class StartServer(Protocol):
@@ -96,9 +105,42 @@ class StartWorker(Protocol):
     ) -> Process: ...
 
 
-def pytest_configure() -> None:
-    """Let tests in this process create users quickly."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests in this process create users quickly, and let us order the files."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    if hasattr(config.option, "loadscopereorder"):
+        # pytest-xdist would begin with the files of the most tests, which are the quick ones, and
+        # end with some long files in few processes.
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from the millions of objects that collecting makes: they stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest files if several processes run the tests."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        seconds = Counter[Path]()
+        for item in items:
+            seconds[item.path] += estimate(item)
+        items.sort(key=lambda item: (-seconds[item.path], item.path))
+
+
+def estimate(item: pytest.Item) -> int:
+    """About how long a test takes (ms)."""
+    names = set(getattr(item, "fixturenames", ()))
+    if "start_process" in names:  # processes of its own
+        return 5000
+    return 1500 if names & {"migrated_database", "browser", "chat_site"} else 30
 
 
 @pytest.hookimpl(wrapper=True)
@@ -150,10 +192,11 @@ def redis_server(redis_of_session: RedisServer) -> RedisServer:
 
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("database") / "migrated.sqlite3"
-    migrate = (sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0")
-    run(*migrate, cwd=ROOT, env={"DATABASE_URL": f"sqlite:///{file}"})
-    return file
+    def migrate(folder: Path) -> None:
+        command = (sys.executable, "manage.py", "migrate", "--noinput", "--verbosity", "0")
+        run(*command, cwd=ROOT, env={"DATABASE_URL": f"sqlite:///{folder}/migrated.sqlite3"})
+
+    return shared_folder(tmp_path_factory, "database", migrate) / "migrated.sqlite3"
 
 
 @pytest.fixture
@@ -163,8 +206,9 @@ def database_url(migrated_database: Path, tmp_path: Path) -> str:
     return f"sqlite:///{file}"
 
 
-@pytest.fixture
-def start_runserver(start_process: Processes, database_url: str) -> StartServer:
+def runserver_starter(start_process: Processes, database_url: str) -> StartServer:
+    """A function that starts `manage.py runserver` on this database."""
+
     def start(*, env: Mapping[str, str] = {}, port: int | None = None) -> Server:
         port = port or ports.free_port()
         command = [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
@@ -174,6 +218,11 @@ def start_runserver(start_process: Processes, database_url: str) -> StartServer:
         return Server(port, process.wait_until_listening(port))
 
     return start
+
+
+@pytest.fixture
+def start_runserver(start_process: Processes, database_url: str) -> StartServer:
+    return runserver_starter(start_process, database_url)
 
 
 @pytest.fixture
@@ -269,8 +318,39 @@ def shared(
         yield made
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chrome]:
-    driver = start_chromium(tmp_path / "profile", tmp_path / "chromedriver.log")
+@pytest.fixture(scope="session")
+def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    folder = tmp_path_factory.mktemp("browser")
+    driver = start_chromium(folder / "profile", folder / "chromedriver.log")
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def browser(shared_browser: Chrome) -> Iterator[Chrome]:
+    yield shared_browser
+    for window in reversed(shared_browser.window_handles):
+        shared_browser.switch_to.window(window)
+        shared_browser.execute_script(
+            "try { localStorage.clear(); sessionStorage.clear() } catch {}"
+        )
+        if len(shared_browser.window_handles) > 1:
+            shared_browser.close()
+    shared_browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    shared_browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    shared_browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    shared_browser.get("about:blank")
+    shared_browser.get_log("browser")
+
+
+@pytest.fixture
+def run_first(browser: Chrome) -> Iterator[RunFirst]:
+    added: list[dict[str, Any]] = []
+
+    def run_first(script: str) -> None:
+        command = "Page.addScriptToEvaluateOnNewDocument"
+        added.append(browser.execute_cdp_cmd(command, {"source": script}))
+
+    yield run_first
+    for script in added:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)

@@ -202,9 +202,9 @@ def check_session_engine(
 @register("channels_workers")
 def check_application(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check what `runserver` serves, without the side effects of importing it."""
-    if not apps.is_installed("daphne"):
-        return []
     path = getattr(settings, "ASGI_APPLICATION", None)
+    if path is None and not apps.is_installed("daphne"):
+        return []
     if not isinstance(path, str) or "." not in path:
         return [_no_application(f"ASGI_APPLICATION is {path!r}, but must be a dotted path.")]
     module, _, name = path.rpartition(".")

@@ -1,16 +1,14 @@
 """Shared by the tests of the chat.
 
-browser
-    A headless Chromium, shared by all tests one after the other. Each test gets one empty window
-    without cookies on a screen of 1280 by 900.
 open_tab
     `open_tab(server, path)` opens a page of a server in a tab of `browser` and returns the `Tab`.
+runserver
+    A `manage.py runserver` without rate limit, shared by all tests.
+room
+    The label of a room that no other test uses.
 chat_server, other_server
     Two `web` processes of the Procfile, with two workers, Redis and no rate limit, shared by all
     tests. Each test uses a room of its own.
-run_first
-    `run_first(script)` runs a script before the pages' own in the current tab and in new ones,
-    until the test ends.
 keep_sockets
     After `keep_sockets()` pages keep their sockets in `window.sockets`. Sockets that they open
     between `block()` and `unblock()` fail. Applies to the current tab; call it before the page
@@ -20,11 +18,13 @@ store
     said. Each is a dict of columns, of which `message` is required.
 """
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,15 @@ import pytest
 from selenium.webdriver import Chrome
 
 from labs.harness.chat_site import ChatSite
+from labs.harness.processes import Processes
 from labs.harness.server import Server
 from tests.chat.tab import OpenTab, Tab
-from tests.conftest import PATIENT
-from tests.processes.chromium import start_chromium
+from tests.conftest import PATIENT, RunFirst, runserver_starter
 
 Store = Callable[..., None]
-RunFirst = Callable[[str], None]
 KeepSockets = Callable[[], None]
+
+numbers = count(1)
 
 KEEP_SOCKETS = """
     window.sockets = [];
@@ -57,41 +58,20 @@ KEEP_SOCKETS = """
 
 
 @pytest.fixture(scope="session")
-def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    folder = tmp_path_factory.mktemp("browser")
-    driver = start_chromium(folder / "profile", folder / "chromedriver.log")
-    yield driver
-    driver.quit()
+def runserver(
+    tmp_path_factory: pytest.TempPathFactory, migrated_database: Path
+) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("runserver")
+    shutil.copy(migrated_database, folder / "chat.sqlite3")
+    started = Processes(folder)
+    start = runserver_starter(started, f"sqlite:///{folder}/chat.sqlite3")
+    yield start(env={"CHAT_RATE_LIMIT": "0"})
+    started.stop()
 
 
 @pytest.fixture
-def browser(shared_browser: Chrome) -> Iterator[Chrome]:
-    yield shared_browser
-    for window in reversed(shared_browser.window_handles):
-        shared_browser.switch_to.window(window)
-        shared_browser.execute_script(
-            "try { localStorage.clear(); sessionStorage.clear() } catch {}"
-        )
-        if len(shared_browser.window_handles) > 1:
-            shared_browser.close()
-    shared_browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    shared_browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    shared_browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
-    shared_browser.get("about:blank")
-    shared_browser.get_log("browser")
-
-
-@pytest.fixture
-def run_first(browser: Chrome) -> Iterator[RunFirst]:
-    added: list[dict[str, Any]] = []
-
-    def run_first(script: str) -> None:
-        command = "Page.addScriptToEvaluateOnNewDocument"
-        added.append(browser.execute_cdp_cmd(command, {"source": script}))
-
-    yield run_first
-    for script in added:
-        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+def room() -> str:
+    return f"room-{next(numbers)}"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import re
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from labs.harness.server import Server
 from labs.harness.waiting import wait_for
 from tests.chat.tab import OpenTab
 from tests.conftest import StartServer
@@ -39,9 +40,9 @@ def test_two_rooms_are_separate(start_runserver: StartServer, open_tab: OpenTab)
 
 
 def test_a_reloaded_page_shows_the_history_and_remembers_the_name(
-    start_runserver: StartServer, open_tab: OpenTab
+    runserver: Server, room: str, open_tab: OpenTab
 ) -> None:
-    tab = open_tab(start_runserver(), "/lobby/")
+    tab = open_tab(runserver, f"/{room}/")
     tab.say("before the reload")
     tab.wait_for_messages("before the reload")
     tab.browser.refresh()
@@ -105,9 +106,9 @@ def test_messages_above_the_rate_limit_are_delayed_and_keep_their_order(
 
 
 def test_a_refused_message_shows_why_and_can_be_edited(
-    start_runserver: StartServer, open_tab: OpenTab
+    runserver: Server, room: str, open_tab: OpenTab
 ) -> None:
-    tab = open_tab(start_runserver(), "/lobby/")
+    tab = open_tab(runserver, f"/{room}/")
     tab.wait_until("open")
     tab.say("hello")
     tab.wait_for_messages("hello")
@@ -126,9 +127,9 @@ def test_a_refused_message_shows_why_and_can_be_edited(
 
 
 def test_a_refused_name_is_reported_with_the_character(
-    start_runserver: StartServer, open_tab: OpenTab
+    runserver: Server, room: str, open_tab: OpenTab
 ) -> None:
-    tab = open_tab(start_runserver(), "/lobby/")
+    tab = open_tab(runserver, f"/{room}/")
     tab.run(
         "localStorage.setItem('chat.handle', JSON.stringify('a\\u200b'))"
     )  # stored by an earlier release
@@ -147,8 +148,8 @@ def test_a_refused_name_is_reported_with_the_character(
     tab.wait_for_messages("hello")
 
 
-def test_a_dead_socket_is_abandoned(start_runserver: StartServer, open_tab: OpenTab) -> None:
-    tab = open_tab(start_runserver(), "/lobby/")
+def test_a_dead_socket_is_abandoned(runserver: Server, room: str, open_tab: OpenTab) -> None:
+    tab = open_tab(runserver, f"/{room}/")
     tab.wait_until("open")
     tab.browser.execute_script(
         "WebSocket.prototype.realSend = WebSocket.prototype.send;"

@@ -48,9 +48,8 @@ def in_the_lobby(server: Server) -> Iterator[Person]:
         yield Person(socket)
 
 
-def test_typing_reaches_the_others(start_runserver: StartServer) -> None:
-    server = start_runserver()
-    with server.join("lobby") as ann, server.join("lobby") as bob:
+def test_typing_reaches_the_others(runserver: Server, room: str) -> None:
+    with runserver.join(room) as ann, runserver.join(room) as bob:
         send(ann, "typing", handle="ann")
         typing = next_of(bob, "typing")
         assert typing["handle"] == "ann"
@@ -61,10 +60,10 @@ def test_typing_reaches_the_others(start_runserver: StartServer) -> None:
 
 
 def test_edits_and_deletions_are_seen_live_and_in_the_history(
-    start_runserver: StartServer,
+    runserver: Server,
+    room: str,
 ) -> None:
-    server = start_runserver()
-    with server.join("lobby") as ann, server.join("lobby") as bob:
+    with runserver.join(room) as ann, runserver.join(room) as bob:
         for text in ("one", "two"):
             ann.say(text)
         first, second = next_of(bob, "message"), next_of(bob, "message")
@@ -77,7 +76,7 @@ def test_edits_and_deletions_are_seen_live_and_in_the_history(
         send(ann, "delete", id=second["id"])
         deleted = next_of(bob, "deleted")
         assert (deleted["id"], deleted["message"], deleted["change"]) == (second["id"], "", 2)
-    page = json.loads(server.get(f"/lobby/messages/?after={second['id']}&change=0"))
+    page = json.loads(runserver.get(f"/{room}/messages/?after={second['id']}&change=0"))
     assert page["change"] == 2
     live = [{**frame} for frame in (edited, deleted)]
     for frame in live:
@@ -85,13 +84,12 @@ def test_edits_and_deletions_are_seen_live_and_in_the_history(
     assert page["changed"] == live
 
 
-def test_all_tabs_of_a_browser_are_one_person(start_runserver: StartServer) -> None:
-    server = start_runserver()
-    headers = guest_cookie(server)
-    with server.join("lobby") as bob:
+def test_all_tabs_of_a_browser_are_one_person(runserver: Server, room: str) -> None:
+    headers = guest_cookie(runserver)
+    with runserver.join(room) as bob:
         with (
-            server.join("lobby", additional_headers=headers) as ann,
-            server.join("lobby", additional_headers=headers) as tab,
+            runserver.join(room, additional_headers=headers) as ann,
+            runserver.join(room, additional_headers=headers) as tab,
         ):
             assert names(ann, "ann") == ["", "ann"]
             assert names(tab) == ["", "ann"]

@@ -6,6 +6,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from labs.harness.server import Server
 from labs.harness.waiting import wait_for
 from tests.chat.tab import OpenTab
 from tests.conftest import StartServer
@@ -13,20 +14,19 @@ from tests.conftest import StartServer
 HTML = "<script>document.title = 'hacked'</script><img src=x onerror=\"document.title='hacked'\">"
 
 
-def test_html_is_shown_as_text(start_runserver: StartServer, open_tab: OpenTab) -> None:
-    server = start_runserver()
-    tab = open_tab(server, "/lobby/")
+def test_html_is_shown_as_text(runserver: Server, room: str, open_tab: OpenTab) -> None:
+    tab = open_tab(runserver, f"/{room}/")
     tab.say(HTML, name="<b>eve</b>")
     tab.wait_for_messages(HTML)
     tab.browser.refresh()
     tab.wait_for_messages(HTML)
     assert tab.browser.find_elements(By.CSS_SELECTOR, ".log img, .log script, .log b") == []
     assert tab.browser.find_element(By.CSS_SELECTOR, ".log .handle").text == "<b>eve</b>"
-    assert tab.browser.title == "lobby · Chat"
+    assert tab.browser.title == f"{room} · Chat"
 
 
-def test_urls_become_safe_links(start_runserver: StartServer, open_tab: OpenTab) -> None:
-    tab = open_tab(start_runserver(), "/lobby/")
+def test_urls_become_safe_links(runserver: Server, room: str, open_tab: OpenTab) -> None:
+    tab = open_tab(runserver, f"/{room}/")
     said = (
         'See https://example.org/a_(b)?c=1#d, or "http://example.com". javascript:alert(1) ftp://x'
     )
@@ -40,16 +40,16 @@ def test_urls_become_safe_links(start_runserver: StartServer, open_tab: OpenTab)
     assert {link.get_attribute("rel") for link in links} == {"noopener noreferrer nofollow"}
 
 
-def test_shift_enter_inserts_a_newline(start_runserver: StartServer, open_tab: OpenTab) -> None:
-    tab = open_tab(start_runserver(), "/lobby/")
+def test_shift_enter_inserts_a_newline(runserver: Server, room: str, open_tab: OpenTab) -> None:
+    tab = open_tab(runserver, f"/{room}/")
     tab.say("one" + Keys.SHIFT + Keys.ENTER + Keys.NULL + "two")
     tab.wait_for_messages("one\ntwo")
 
 
 def test_without_a_name_the_page_asks_for_one(
-    start_runserver: StartServer, open_tab: OpenTab
+    runserver: Server, room: str, open_tab: OpenTab
 ) -> None:
-    tab = open_tab(start_runserver(), "/lobby/")
+    tab = open_tab(runserver, f"/{room}/")
     tab.browser.find_element(By.ID, "text").send_keys("hi", Keys.ENTER)
     assert tab.browser.find_element(By.ID, "notice").text == "Choose a name first."
     assert tab.browser.switch_to.active_element.get_attribute("id") == "handle"
@@ -58,14 +58,13 @@ def test_without_a_name_the_page_asks_for_one(
 
 
 def test_scrolling_back_loads_earlier_messages(
-    start_runserver: StartServer, open_tab: OpenTab
+    runserver: Server, room: str, open_tab: OpenTab
 ) -> None:
-    server = start_runserver(env={"CHAT_RATE_LIMIT": "0"})
-    with server.join("lobby") as bob:
+    with runserver.join(room) as bob:
         for number in range(130):
             bob.say(f"m{number}")
         bob.hear_message("^m129$")
-    tab = open_tab(server, "/lobby/")
+    tab = open_tab(runserver, f"/{room}/")
     # The page has fifty messages. It loads more by itself when few are above the visible ones.
     assert len(tab.messages()) in (50, 100)
     for count in (100, 130):
@@ -113,36 +112,33 @@ def test_the_lobby_leads_to_a_room_of_any_name(
 
 
 def test_the_new_room_button_leads_to_a_new_room(
-    start_runserver: StartServer, open_tab: OpenTab
+    runserver: Server, room: str, open_tab: OpenTab
 ) -> None:
-    tab = open_tab(start_runserver(), "/")
+    tab = open_tab(runserver, "/")
     tab.browser.find_element(By.ID, "new-room").click()
     wait_for(lambda: re.search(r"/[a-z]+-[a-z]+-\d+/$", tab.browser.current_url), "a new room")
     tab.wait_until("open")
 
 
-def test_leaving_a_page_closes_its_socket(start_runserver: StartServer, open_tab: OpenTab) -> None:
-    server = start_runserver()
-    tab = open_tab(server, "/lobby/")
+def test_leaving_a_page_closes_its_socket(runserver: Server, room: str, open_tab: OpenTab) -> None:
+    tab = open_tab(runserver, f"/{room}/")
     tab.wait_until("open")
-    tab.browser.get(server.url + "/")
-    server.process.wait_for_line("WebSocket DISCONNECT /chat/lobby/")
+    tab.browser.get(runserver.url + "/")
+    runserver.process.wait_for_line(f"WebSocket DISCONNECT /chat/{room}/")
 
 
-def test_the_browser_console_is_quiet(start_runserver: StartServer, open_tab: OpenTab) -> None:
-    server = start_runserver()
-    for path in ("/", "/lobby/"):
-        tab = open_tab(server, path)
+def test_the_browser_console_is_quiet(runserver: Server, room: str, open_tab: OpenTab) -> None:
+    for path in ("/", f"/{room}/"):
+        tab = open_tab(runserver, path)
     tab.say("hi")
     tab.wait_for_messages("hi")
     assert tab.browser.get_log("browser") == []
 
 
 def test_a_phone_shows_everything_without_horizontal_scrolling(
-    start_runserver: StartServer, open_tab: OpenTab
+    runserver: Server, room: str, open_tab: OpenTab
 ) -> None:
-    server = start_runserver()
-    tab = open_tab(server, "/")
+    tab = open_tab(runserver, "/")
     screen = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     tab.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     width = "return Math.max(window.innerWidth, document.documentElement.scrollWidth)"
@@ -156,15 +152,14 @@ def test_a_phone_shows_everything_without_horizontal_scrolling(
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1200, 800)])
 def test_only_the_log_scrolls(
-    width: int, height: int, start_runserver: StartServer, open_tab: OpenTab
+    width: int, height: int, runserver: Server, room: str, open_tab: OpenTab
 ) -> None:
-    server = start_runserver(env={"CHAT_RATE_LIMIT": "0"})
-    tab = open_tab(server, "/long/")
+    tab = open_tab(runserver, f"/{room}/")
     screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     tab.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     tab.wait_until("open")
     lines = [f"line {number}" for number in range(40)]
-    with server.join("long") as bob:
+    with runserver.join(room) as bob:
         for line in lines:
             bob.say(line)
         bob.hear_message("^line 39$")  # otherwise its socket would be too full to be closed

@@ -18,6 +18,7 @@ from chat.frames import Said
 from chat.models import Message, Room
 from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
+from labs.harness.server import Server
 from labs.harness.visitor import PASSWORD, Visitor
 from labs.harness.waiting import wait_for
 from tests.chat.tab import OpenTab
@@ -107,9 +108,9 @@ def complaints(browser: Chrome) -> list[str]:
 
 
 def test_pages_comply_and_sockets_are_allowed(
-    start_runserver: StartServer, open_tab: OpenTab
+    runserver: Server, room: str, open_tab: OpenTab
 ) -> None:
-    tab = open_tab(start_runserver(), "/lobby/")
+    tab = open_tab(runserver, f"/{room}/")
     tab.wait_until("open")
     tab.say("hi")
     tab.wait_for_messages("hi")
@@ -127,9 +128,9 @@ INJECTED = """
 
 
 def test_the_policy_blocks_inline_code_and_other_hosts(
-    start_runserver: StartServer, open_tab: OpenTab
+    runserver: Server, open_tab: OpenTab
 ) -> None:
-    browser = open_tab(start_runserver(), "/accounts/login/").browser
+    browser = open_tab(runserver, "/accounts/login/").browser
     browser.execute_script(INJECTED)
     seen: list[str] = []
 

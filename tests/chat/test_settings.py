@@ -68,9 +68,9 @@ def test_without_variables_it_is_a_development_setup() -> None:
     assert settings["CHANNEL_WORKERS"]["HANDSHAKE_TIMEOUT"] == 15.0
 
 
-def test_the_engine_comes_before_daphne_and_both_before_staticfiles() -> None:
+def test_the_engine_comes_first() -> None:
     apps = read()["INSTALLED_APPS"]
-    assert apps[:2] == ["channels_workers", "daphne"]
+    assert apps[0] == "channels_workers"
     assert "django.contrib.staticfiles" in apps[2:]
 
 
@@ -249,3 +249,19 @@ def test_with_a_prefix(text: str, prefix: str) -> None:
 @pytest.mark.parametrize("text", ["talk", "//talk", "/ta lk", "https://chat.example/talk", "/ü"])
 def test_an_invalid_prefix(text: str) -> None:
     assert "FORCE_SCRIPT_NAME must be a path of letters" in refused(FORCE_SCRIPT_NAME=text)
+
+
+def test_a_worker_does_not_load_what_only_servers_need() -> None:
+    code = (
+        "import sys; import django; django.setup();"
+        "from channels_workers.management.commands import runworker;"
+        "from channels_workers.worker.group import worker_router; worker_router();"
+        "from channels_workers.registry import get_channel_layer; get_channel_layer();"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    environment = {"DJANGO_SETTINGS_MODULE": "chat_project.settings", "REDIS_URL": "redis://x/0"}
+    result = run("-c", code, env=environment)
+    assert result.returncode == 0, result.stderr
+    loaded = result.stdout.split()
+    assert {"channels_redis", "chat"} <= set(loaded)
+    assert {"autobahn", "daphne", "OpenSSL", "twisted", "uvicorn"}.isdisjoint(loaded)

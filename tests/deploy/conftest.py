@@ -1,7 +1,6 @@
 """The chat in production behind nginx: Daphne, Gunicorn, a worker, Redis."""
 
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from configparser import RawConfigParser
@@ -12,13 +11,15 @@ from typing import Protocol
 
 import pytest
 
+from labs.harness.commands import run
 from labs.harness.ports import free_port
-from labs.harness.processes import Process, clean_environment
+from labs.harness.processes import Process
 from labs.harness.project import ROOT
 from labs.harness.server import Server
 from labs.harness.visitor import Visitor
 from tests.conftest import sharing
 from tests.deploy.nginx import HOST, Nginx
+from tests.shared_folders import shared_folder
 
 SECRET_KEY = "a-secret-key-for-these-tests-alone-that-is-long-enough-0123456789"
 UNIT = ROOT / "deploy" / "systemd" / "chat-pages.service"
@@ -51,15 +52,13 @@ class Site:
 @pytest.fixture(scope="session")
 def static_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of collectstatic."""
-    folder = tmp_path_factory.mktemp("static")
-    subprocess.run(
-        [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"],
-        cwd=ROOT,
-        env=clean_environment()
-        | {"DEBUG": "0", "SECRET_KEY": SECRET_KEY, "STATIC_ROOT": str(folder)},
-        check=True,
-    )
-    return folder
+
+    def collect(folder: Path) -> None:
+        command = (sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0")
+        env = {"DEBUG": "0", "SECRET_KEY": SECRET_KEY, "STATIC_ROOT": str(folder)}
+        run(*command, cwd=ROOT, env=env)
+
+    return shared_folder(tmp_path_factory, "static", collect)
 
 
 class StartSite(Protocol):

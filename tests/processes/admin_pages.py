@@ -1,9 +1,12 @@
 """The pages of the admin in a browser: somebody is logged in, and a state that is worth a look."""
 
 from collections.abc import Callable
+from typing import Any
 
 from selenium.webdriver import Chrome
 
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.types import Send
 from labs.harness.server import Server
 
 STATUS = "/admin/channels_workers/status/"
@@ -12,13 +15,13 @@ LETTERS = "/admin/channels_workers/deadletter/"
 #: Runs a command of manage.py, and returns its output.
 Manage = Callable[..., str]
 
-#: Prints the key of a session of the user "ada".
+#: Prints the key of a session of a new user.
 SESSION = """
 from importlib import import_module
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import Permission, User
-user = User.objects.create_user("ada", is_staff=True, is_superuser={is_superuser})
+user = User.objects.create_user({name!r}, is_staff=True, is_superuser={is_superuser})
 user.user_permissions.set(Permission.objects.filter(codename="view_status"))
 store = import_module(settings.SESSION_ENGINE).SessionStore()
 store[SESSION_KEY] = str(user.pk)
@@ -30,26 +33,44 @@ print(store.session_key)
 
 #: Makes dead letters, and a channel that nobody listens to.
 LETTERS_AND_MORE = """
-from channels_workers import Channel, get_channel_layer
-layer = get_channel_layer()
-for number in range({count}):
-    Channel("reports.monthly").send({{"month": number + 1, "to": "ada@example.org"}})
-    [delivery] = layer.pull(["reports.monthly"], "test.0", 5)
-    layer.dead_letter(delivery, "its worker died, 3 times")
-Channel("reports.yearly").send({{"year": 2026}})
+from channels_workers import get_channel_layer
+from tests.processes.admin_pages import make_letters
+make_letters(get_channel_layer(), {count})
 """
 
 
-def log_in(browser: Chrome, server: Server, manage: Manage, *, is_superuser: bool = True) -> None:
-    """Let *browser* be logged in as "ada", who may at least view the status."""
-    code = SESSION.format(is_superuser=is_superuser)
-    key = manage("shell", "--command", code).strip().splitlines()[-1]
+def make_session(manage: Manage, name: str = "ada", *, is_superuser: bool = True) -> str:
+    """The key of a session of a new user, who may at least view the status."""
+    code = SESSION.format(name=name, is_superuser=is_superuser)
+    return manage("shell", "--command", code).strip().splitlines()[-1]
+
+
+def use_session(browser: Chrome, server: Server, key: str) -> None:
+    """Let *browser* be logged in by this session."""
     browser.get(f"{server.url}/admin/login/")
     browser.add_cookie({"name": "sessionid", "value": key})
 
 
+def log_in(browser: Chrome, server: Server, manage: Manage) -> None:
+    """Let *browser* be logged in as the new user "ada", who may do everything."""
+    use_session(browser, server, make_session(manage))
+
+
+def make_letters(layer: WorkerLayer, count: int = 3) -> None:
+    """Make *count* dead letters on this layer, and a channel that nobody listens to."""
+    for number in range(count):
+        _send(layer, "reports.monthly", {"month": number + 1, "to": "ada@example.org"})
+        [delivery] = layer.pull(["reports.monthly"], "test.0", 5)
+        layer.dead_letter(delivery, "its worker died, 3 times")
+    _send(layer, "reports.yearly", {"year": 2026})
+
+
+def _send(layer: WorkerLayer, channel: str, content: dict[str, Any]) -> None:
+    layer.apply([Send(channel, layer.codec.encode(content))])
+
+
 def fill(manage: Manage, count: int = 3) -> None:
-    """Make *count* dead letters, and a channel that nobody listens to."""
+    """Make them on the layer of a project."""
     manage("shell", "--command", LETTERS_AND_MORE.format(count=count))
 
 

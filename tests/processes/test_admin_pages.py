@@ -1,6 +1,7 @@
 """The pages of the admin in a real browser, with real processes."""
 
 import sys
+from collections.abc import Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -13,11 +14,11 @@ from selenium.webdriver.common.keys import Keys
 
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.types import ProcessInfo, Running
+from chat_project.settings import REDIS_PREFIX
 from labs.harness.commands import run
 from labs.harness.ports import free_port
 from labs.harness.processes import Processes
 from labs.harness.project import ROOT
-from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
 from tests.channels_workers.admin.conftest import HOSTILE
@@ -29,16 +30,18 @@ from tests.channels_workers.management.test_startworkers import (
 from tests.channels_workers.management.test_startworkers import run as run_python
 from tests.chat.axe import violations
 from tests.chat.test_accessibility import SCREENS, set_media
-from tests.conftest import StartServer, StartWeb, StartWorker
+from tests.conftest import RunFirst, Shared, StartServer
 from tests.processes.admin_pages import (
     LETTERS,
     STATUS,
     Manage,
     cells,
-    fill,
     log_in,
+    make_letters,
+    make_session,
     mode,
     total,
+    use_session,
 )
 
 #: Sockets of pages fail.
@@ -48,20 +51,48 @@ BLOCKED = """
 """
 
 
-@pytest.fixture
-def manage(chat_environment: dict[str, str]) -> Manage:
+@pytest.fixture(scope="module")
+def manage(shared: Shared) -> Manage:
     def run_command(*arguments: str) -> str:
         command = (sys.executable, "manage.py", *arguments)
-        return run(*command, cwd=ROOT, env=chat_environment).decode()
+        return run(*command, cwd=ROOT, env=shared.environment).decode()
 
     return run_command
 
 
-@pytest.fixture
-def server(start_web: StartWeb, start_worker: StartWorker) -> Server:
-    found = start_web()
-    start_worker()
+@pytest.fixture(scope="module")
+def shared_server(shared: Shared) -> Server:
+    found = shared.start_web()
+    shared.start_worker()
     return found
+
+
+@pytest.fixture(scope="module")
+def ada(manage: Manage) -> str:
+    """The session of a superuser, which no test ends."""
+    return make_session(manage)
+
+
+@pytest.fixture
+def layer(shared: Shared) -> RedisChannelLayer:
+    return RedisChannelLayer(hosts=[shared.redis.url], prefix=REDIS_PREFIX)
+
+
+@pytest.fixture
+def server(shared_server: Server, shared: Shared, layer: RedisChannelLayer) -> Iterator[Server]:
+    """The server of all tests. A test ends with its last socket, and leaves no dead letter."""
+    yield shared_server
+    for letter in layer.admin.dead_letters():
+        assert layer.admin.drop(letter.id)
+    with shared.redis.client() as client:
+        client.delete("x", *client.keys("*:channel:reports.*"))
+        wait_for(lambda: not client.keys("*:connections:*"), "the end of all sockets")
+
+
+@pytest.fixture
+def logged_in(server: Server, browser: Chrome, ada: str) -> None:
+    """Let the browser be logged in."""
+    use_session(browser, server, ada)
 
 
 def open_status(browser: Chrome, server: Server, expected: str = "live") -> None:
@@ -79,8 +110,10 @@ def is_as_loaded(browser: Chrome) -> bool:
     return bool(browser.execute_script("return window.marked === true"))
 
 
-def test_numbers_change_without_a_reload(browser: Chrome, server: Server, manage: Manage) -> None:
-    log_in(browser, server, manage)
+@pytest.mark.usefixtures("logged_in")
+def test_numbers_change_without_a_reload(
+    browser: Chrome, server: Server, layer: RedisChannelLayer
+) -> None:
     open_status(browser, server)
     browser.execute_script("window.marked = true")
     assert (total(browser, "connections"), total(browser, "dead_letters")) == ("1", "0")
@@ -88,7 +121,7 @@ def test_numbers_change_without_a_reload(browser: Chrome, server: Server, manage
         wait_for(lambda: total(browser, "connections") == "3", "two more people")
         [row] = cells(browser, "servers")
         assert row[4] == "3"
-    fill(manage)
+    make_letters(layer)
     wait_for(lambda: total(browser, "dead_letters") == "3", "the dead letters")
     wait_for(lambda: total(browser, "connections") == "1", "that they have left")
     problems = browser.find_element(By.ID, "cw-problems").text
@@ -102,16 +135,16 @@ def test_numbers_change_without_a_reload(browser: Chrome, server: Server, manage
     assert complaints(browser) == [], "also nothing that the Content-Security-Policy refused"
 
 
+@pytest.mark.usefixtures("logged_in")
 def test_two_pages_hear_of_one_look_and_none_costs_nothing(
-    browser: Chrome, server: Server, manage: Manage, redis_server: RedisServer
+    browser: Chrome, server: Server, shared: Shared
 ) -> None:
-    log_in(browser, server, manage)
     open_status(browser, server)
     first = browser.current_window_handle
     browser.switch_to.new_window("tab")
     open_status(browser, server)
     pushes = "channel:channels_workers.status"
-    with redis_server.client() as client:
+    with shared.redis.client() as client:
         assert client.zcard("chat:delayed") + client.xlen(f"chat:{pushes}") <= 1
         browser.close()
         browser.switch_to.window(first)
@@ -122,12 +155,9 @@ def test_two_pages_hear_of_one_look_and_none_costs_nothing(
         )
 
 
-def test_hostile_names_are_text(
-    browser: Chrome, server: Server, manage: Manage, redis_server: RedisServer
-) -> None:
-    log_in(browser, server, manage)
+@pytest.mark.usefixtures("logged_in")
+def test_hostile_names_are_text(browser: Chrome, server: Server, layer: RedisChannelLayer) -> None:
     open_status(browser, server)
-    layer = RedisChannelLayer(hosts=[redis_server.url], prefix="chat")
     for number, name in enumerate(HOSTILE[:3]):
         process = f"feedfeedfeedfee{number}"
         about = ProcessInfo("worker", name, 1, 1.0, 1, (), (), name, (name,))
@@ -135,6 +165,7 @@ def test_hostile_names_are_text(
         layer.register(process, about._replace(running=(run_by,)))
         shown = partial(is_shown, browser, layer, process, name)
         wait_for(shown, "the name as it is")
+        layer.retire(process, [], [])
     assert browser.find_elements(By.CSS_SELECTOR, ".cw img, .cw script") == []
     assert complaints(browser) == []
 
@@ -145,55 +176,51 @@ def is_shown(browser: Chrome, layer: RedisChannelLayer, process: str, name: str)
 
 
 def test_one_whose_permission_is_taken_away_hears_nothing_more(
-    browser: Chrome, server: Server, manage: Manage
+    server: Server, browser: Chrome, manage: Manage
 ) -> None:
-    log_in(browser, server, manage, is_superuser=False)
+    use_session(browser, server, make_session(manage, "bob", is_superuser=False))
     open_status(browser, server)
     assert browser.find_elements(By.CSS_SELECTOR, "[data-total=dead_letters] a") == []
-    code = (
-        "from django.contrib.auth.models import User as U; U.objects.get().user_permissions.clear()"
-    )
-    manage("shell", "--command", code)
+    user = "from django.contrib.auth.models import User as U; U.objects.get(username='bob')"
+    manage("shell", "--command", f"{user}.user_permissions.clear()")
     wait_for(lambda: mode(browser) == "forbidden", "that it may no longer see the page")
     assert "no longer" in browser.find_element(By.ID, "cw-live").text
 
 
 def test_one_who_logs_out_hears_nothing_more(
-    browser: Chrome, server: Server, manage: Manage
+    server: Server, browser: Chrome, manage: Manage
 ) -> None:
-    log_in(browser, server, manage)
+    key = make_session(manage, "cid")
+    use_session(browser, server, key)
     open_status(browser, server)
-    manage(
-        "shell",
-        "--command",
-        "from django.contrib.sessions.models import Session as S; S.objects.all().delete()",
-    )
+    session = f"from django.contrib.sessions.models import Session as S; S.objects.get(pk={key!r})"
+    manage("shell", "--command", f"{session}.delete()")
     wait_for(lambda: mode(browser) == "logged_out", "that it is logged out")
 
 
+@pytest.mark.usefixtures("logged_in")
 def test_a_page_whose_socket_cannot_open_asks(
-    browser: Chrome, server: Server, manage: Manage
+    browser: Chrome, server: Server, layer: RedisChannelLayer, run_first: RunFirst
 ) -> None:
-    log_in(browser, server, manage)
-    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": BLOCKED})
+    run_first(BLOCKED)
     open_status(browser, server, "asking")
     browser.execute_script("window.marked = true")
     assert "Not live" in browser.find_element(By.ID, "cw-live").text
-    fill(manage)
+    make_letters(layer)
     wait_for(lambda: total(browser, "dead_letters") == "3", "the dead letters", 30)
     assert is_as_loaded(browser)
 
 
+@pytest.mark.usefixtures("logged_in")
 def test_a_layer_that_goes_away_and_comes_back(
-    browser: Chrome, server: Server, manage: Manage, redis_server: RedisServer
+    browser: Chrome, server: Server, shared: Shared
 ) -> None:
-    log_in(browser, server, manage)
     open_status(browser, server)
     browser.execute_script("window.marked = true")
-    redis_server.stop()
+    shared.redis.stop()
     wait_for(lambda: mode(browser) == "unavailable", "that the layer is away", 60)
     assert violations(browser) == []
-    redis_server.start()
+    shared.redis.start()
     wait_for(lambda: mode(browser) == "live", "that it is back", 90)
     assert is_as_loaded(browser)
 
@@ -201,11 +228,11 @@ def test_a_layer_that_goes_away_and_comes_back(
 IS_WIDER = "return document.documentElement.scrollWidth > window.innerWidth"
 
 
-def test_axe_finds_no_error(browser: Chrome, server: Server, manage: Manage) -> None:
-    log_in(browser, server, manage)
+@pytest.mark.usefixtures("logged_in")
+def test_axe_finds_no_error(browser: Chrome, server: Server, layer: RedisChannelLayer) -> None:
     browser.get(server.url + LETTERS)
     assert violations(browser) == []
-    fill(manage)
+    make_letters(layer)
     for device, scheme in product(SCREENS, ("light", "dark")):
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", SCREENS[device])
         set_media(browser, prefers_color_scheme=scheme)
@@ -222,9 +249,11 @@ def test_axe_finds_no_error(browser: Chrome, server: Server, manage: Manage) -> 
         assert violations(browser) == [], (device, scheme)
 
 
-def test_dead_letters_by_keyboard(browser: Chrome, server: Server, manage: Manage) -> None:
-    log_in(browser, server, manage)
-    fill(manage)
+@pytest.mark.usefixtures("logged_in")
+def test_dead_letters_by_keyboard(
+    browser: Chrome, server: Server, layer: RedisChannelLayer, manage: Manage
+) -> None:
+    make_letters(layer)
     browser.get(server.url + LETTERS)
     every = browser.find_element(By.ID, "every-letter")
     every.send_keys(Keys.SPACE)

@@ -7,18 +7,18 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.sync.client import connect
 
-from labs.harness.processes import Process
+from labs.harness.processes import Process, Processes
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
-from tests.conftest import StartServer, StartWeb, StartWorker, sharing
+from tests.conftest import Shared, StartServer, StartWeb, StartWorker, sharing, worker_starter
 from tests.processes.by_workers import CLOSED, GO, IMPORTED, PART, RUN
 
 SERVERS = ("daphne", "uvicorn")
@@ -108,14 +108,18 @@ def site_of(
     **limits: Any,
 ) -> Site:
     """A server of this kind with these limits."""
-    given = {
+    given = environment(env, **limits)
+    return Site(start_web(kind, env=given), partial(start_worker, env=given), redis)
+
+
+def environment(env: dict[str, str] | None = None, **limits: Any) -> dict[str, str]:
+    """The environment of a server and its workers with these limits."""
+    return {
         "DJANGO_SETTINGS_MODULE": "tests.processes.by_workers",
         "LIMITS": json.dumps({"REQUEST_WAIT_TIMEOUT": TIMEOUT, **limits}),
         "DEBUG": "1",
         **(env or {}),
     }
-    server = start_web(kind, env=given)
-    return Site(server, partial(start_worker, env=given), redis)
 
 
 @pytest.fixture
@@ -126,6 +130,27 @@ def start_site(
 
     def start(kind: str, **options: Any) -> Site:
         return site_of(kind, start_web, start_worker, redis_server, **options)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def server_of(shared: Shared) -> Callable[[str], Server]:
+    """Returns the server of this kind without limits, which is started once."""
+    return cache(lambda kind: shared.start_web(kind, env=environment()))
+
+
+@pytest.fixture
+def find_site(
+    server_of: Callable[[str], Server], shared: Shared, start_process: Processes
+) -> StartSite:
+    """Returns a site of this kind without notes of other tests. Its workers end with the test."""
+    start_worker = worker_starter(start_process, shared.environment)
+
+    def start(kind: str) -> Site:
+        with shared.redis.client() as client:
+            client.delete(RUN, CLOSED, GO, IMPORTED)
+        return Site(server_of(kind), partial(start_worker, env=environment()), shared.redis)
 
     return start
 
@@ -195,9 +220,9 @@ def test_pages(site: Site) -> None:
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_server_imports_no_views_and_keeps_its_health_pages(
-    kind: str, start_site: StartSite
+    kind: str, find_site: StartSite
 ) -> None:
-    site = start_site(kind)
+    site = find_site(kind)
     assert site.server.probe("/healthz")[0] == 200
     worker = site.start_worker()
     assert site.get("/process/") == (200, str(worker.pid).encode())
@@ -289,8 +314,8 @@ def test_a_download_takes_little_of_redis(site: Site, large_file: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_slow_downloads_of_pages_hold_no_thread(kind: str, start_site: StartSite) -> None:
-    site = start_site(kind)
+def test_slow_downloads_of_pages_hold_no_thread(kind: str, find_site: StartSite) -> None:
+    site = find_site(kind)
     site.start_worker(threads=1)
     path = f"/large/{7 * MIB}/"
     with site.request(path) as one, site.request(path) as two:  # nobody reads their bodies
@@ -326,8 +351,8 @@ def test_a_stream_waits_for_its_client_and_is_closed_when_it_leaves(site: Site) 
 
 
 @pytest.mark.parametrize("kind", ["daphne"])
-def test_a_safe_request_of_a_killed_worker_runs_again(kind: str, start_site: StartSite) -> None:
-    site = start_site(kind)
+def test_a_safe_request_of_a_killed_worker_runs_again(kind: str, find_site: StartSite) -> None:
+    site = find_site(kind)
     victim = site.start_worker()
     with _later(site, "/held/") as answer:
         site.wait_for(RUN)
@@ -341,9 +366,9 @@ def test_a_safe_request_of_a_killed_worker_runs_again(kind: str, start_site: Sta
 
 @pytest.mark.parametrize("kind", ["uvicorn"])
 def test_an_unsafe_request_of_a_killed_worker_never_runs_again(
-    kind: str, start_site: StartSite
+    kind: str, find_site: StartSite
 ) -> None:
-    site = start_site(kind)
+    site = find_site(kind)
     victim = site.start_worker()
     with _later(site, "/held/", "POST") as answer:
         site.wait_for(RUN)
@@ -382,9 +407,9 @@ def test_an_unsafe_request_of_a_frozen_worker_does_not_run_after_its_502(
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_response_of_a_killed_worker_is_not_taken_for_a_whole_one(
-    kind: str, start_site: StartSite
+    kind: str, find_site: StartSite
 ) -> None:
-    site = start_site(kind)
+    site = find_site(kind)
     victim = site.start_worker()
     with site.request("/held/stream/") as response:
         assert response.read(5) == b"first"
@@ -435,8 +460,8 @@ def test_a_socket_answers_a_long_poll_and_an_event_stream(site: Site) -> None:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_a_deploy_of_pages_drops_no_socket_and_no_request(kind: str, start_site: StartSite) -> None:
-    site = start_site(kind)
+def test_a_deploy_of_pages_drops_no_socket_and_no_request(kind: str, find_site: StartSite) -> None:
+    site = find_site(kind)
     old = site.start_worker()
     with connect(f"{site.server.socket_url}/talk/", open_timeout=TIMEOUT) as socket:
         with _later(site, "/held/", "POST") as answer:

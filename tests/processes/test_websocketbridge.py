@@ -1,7 +1,6 @@
 """`channels.WebSocketBridge` of Channels 1.x in a real browser, beside the page of the docs."""
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from channels_workers.interface.close_codes import SERVER_STOPS
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
 from tests.conftest import Shared, StartServer, StartWeb, StartWorker
-from tests.processes.chromium import start_chromium
 
 BRIDGE = {"DJANGO_SETTINGS_MODULE": "tests.processes.bridge"}
 #: Differs from all pauses.
@@ -42,15 +40,6 @@ RECORD_PAUSES = f"""
 
 #: Nothing listens there, and the browser does not even try.
 CLOSED = "ws://127.0.0.1:1/"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """One for all tests, each of which begins with a new page."""
-    folder = tmp_path_factory.mktemp("browser")
-    driver = start_chromium(folder / "profile", folder / "chromedriver.log")
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from labs.harness.project import ROOT
 from labs.harness.redis_server import RedisServer
 from tests.docs.pages import Page
 from tests.docs.test_tutorial import Project, opened, start_daphne, start_worker
-from tests.project.distributions import build
+from tests.project.distributions import distributions
 
 UV = Path(sys.executable).with_name("uv")
 
@@ -61,7 +61,7 @@ def run(
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return next(build(tmp_path_factory.mktemp("build")).glob("channels_workers-*.whl"))
+    return next(distributions(tmp_path_factory).glob("channels_workers-*.whl"))
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
 from labs.harness.requirements import WRITTEN, locked, requirements
-from tests.project.distributions import build
+from tests.project.distributions import distributions
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the distributions."""
-    return build(tmp_path_factory.mktemp("package"))
+    return distributions(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The upgrade command's wheel, installed alone, moves a project."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import pytest
 from channels_workers_upgrade import __version__
 from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
+from tests.project.distributions import distributions
 from upgrade.tests.sample import contents, write_project
 
 UV = Path(sys.executable).with_name("uv")
@@ -28,11 +28,7 @@ def run(*command: str | Path, env: Mapping[str, str] = clean_environment()) -> s
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment with the wheel and its dependencies."""
     folder = tmp_path_factory.mktemp("install")
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
-    shutil.copytree(ROOT / "upgrade", folder / "source", ignore=ignored)
-    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder]
-    run(*build, folder / "source")
-    wheel = next(folder.glob("*.whl"))
+    wheel = next(distributions(tmp_path_factory).glob("channels_workers_upgrade-*.whl"))
     run(UV, "venv", "--quiet", "--python", sys.executable, folder / "venv")
     programs = folder / "venv" / "bin"
     options = ["--no-verify-hashes", "--constraint", ROOT / "tests" / "requirements.txt"]

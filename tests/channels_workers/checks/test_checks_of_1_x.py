@@ -65,6 +65,12 @@ def test_without_daphne_there_is_no_warning(settings: Settings) -> None:
     assert problems() == []
 
 
+def test_without_daphne_an_application_is_checked(settings: Settings) -> None:
+    settings.INSTALLED_APPS = ["channels_workers", *DJANGOS]
+    settings.ASGI_APPLICATION = "no.such.application"
+    assert only_problem()[0] == "channels_workers.E012"
+
+
 @pytest.fixture
 def entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Path:
     monkeypatch.syspath_prepend(tmp_path)
