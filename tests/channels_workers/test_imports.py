@@ -35,7 +35,7 @@ ROWS = [
         "worker.log_fields",
     ],
     ["binding"],
-    ["generic", "interface", "jwt", "security", "tokens"],
+    ["generic", "interface", "jwt", "schemas", "security", "tokens"],
     ["exporter"],
     ["metrics"],
     ["auth", "once"],
@@ -67,7 +67,10 @@ ROWS = [
     ["metrics.instruments"],
     ["metrics.interface", "metrics.layer", "metrics.tasks", "metrics.worker"],
     ["metrics.computed", "metrics.labels"],
-    ["context", "django_parts", "interface.types", "logs", "migrations", "models", "tables"],
+    [
+        *("context", "declarations", "django_parts", "interface.types", "logs", "migrations"),
+        *("models", "tables"),
+    ],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
 
