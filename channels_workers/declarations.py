@@ -10,12 +10,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-__all__ = ["Declaration", "Exchange", "declaration_of", "declares", "sends"]
+__all__ = ["Declaration", "Exchange", "JsonSchema", "declaration_of", "declares", "sends"]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 #: From the JSON Schema of a payload to that of the frame around it.
 Wrap = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JsonSchema:
+    """A type that is written as JSON Schema, of draft 7, beside those of Python."""
+
+    name: str
+    schema: Mapping[str, Any]
+
 
 #: The attribute of a consumer that holds its declaration, or returns it.
 ATTRIBUTE = "declaration"
@@ -26,7 +35,7 @@ class Exchange:
     """Messages that go one way, as the server sees it: it receives or sends them."""
 
     action: Literal["receive", "send"]
-    #: Types of payloads: dataclasses, ``TypedDict`` or models of pydantic.
+    #: Types of payloads: dataclasses, ``TypedDict``, models of pydantic, or a :class:`JsonSchema`.
     kinds: tuple[Any, ...]
     #: The key whose value tells several types apart.
     by: str = "type"
@@ -36,6 +45,8 @@ class Exchange:
     stream: str = ""
     #: The kind of the frame around them, for names.
     frame: str = ""
+    #: What happens to them, in a sentence.
+    description: str = ""
     #: Without it the payload is the frame.
     wrap: Wrap | None = None
     #: Types of which one answers each message.
