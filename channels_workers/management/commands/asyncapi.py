@@ -51,8 +51,13 @@ class Command(BaseCommand):
     def _text(self, options: dict[str, Any]) -> str:
         from channels_workers.asyncapi.output import text_of  # noqa: PLC0415  (needs an extra)
 
-        names = ("typescript", "title", "api_version", "server")
-        return text_of(*(options[name] for name in names), self.stderr.write)
+        return text_of(
+            options["typescript"],
+            options["title"],
+            options["api_version"],
+            options["server"],
+            self.stderr.write,
+        )
 
     def _write(self, text: str, file: Path) -> None:
         try:
@@ -62,7 +67,7 @@ class Command(BaseCommand):
 
     def _compare(self, text: str, file: Path) -> None:
         try:
-            before = file.read_text(encoding="utf-8")
+            before = file.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
             raise CommandError(f"Cannot read {file}: {error.strerror}.") from None
         if before == text:
