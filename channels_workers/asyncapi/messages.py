@@ -55,7 +55,7 @@ class Messages:
             return
         for kind in exchange.kinds:
             schema = self.payload(kind, "receive")
-            if len(exchange.kinds) > 1 and not _is_written(kind):
+            if exchange.by and len(exchange.kinds) > 1 and not _is_written(kind):
                 _require(self._of(schema), exchange.by, tags_of(kind, exchange.by))
             if exchange.extra == "ignore":
                 open_up(schema, self.schemas)

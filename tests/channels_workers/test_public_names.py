@@ -32,7 +32,7 @@ PUBLIC = {
     "channel": "Channel Group",
     "delay": "acancel cancel",
     "delay.apps": "DelayConfig",
-    "declarations": "Declaration Exchange JsonSchema declaration_of declares sends",
+    "declarations": "Declaration Exchange JsonSchema Keywords declaration_of declares sends",
     "decorators": "ConsumerDecorator Finish always never",
     "exceptions": """
         AcceptConnection ChannelError ChannelFull ChannelSocketException ConsumeLater DenyConnection
