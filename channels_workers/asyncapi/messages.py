@@ -84,9 +84,11 @@ class Messages:
         ]
 
     def _note(self, exchange: Exchange, kind: Any, mode: Mode, wrap: Any, frame: str = "") -> str:
-        payload = self.payload(kind, mode)
+        payload, wrap = self.payload(kind, mode), None if _is_written(kind) else wrap
         name = str(payload.get("$ref", "")).removeprefix(SCHEMAS) or type_name(kind)
-        frame = frame or exchange.frame
+        if wrap:  # a frame goes one way, so its name says which of two types it has
+            frame = frame or ("sent" if mode == "send" else exchange.frame)
+            name = name.removesuffix("-Input").removesuffix("-Output")
         parts = [exchange.stream, frame, name] if wrap else [name]
         key = ".".join(as_name(part) for part in parts if part)
         message: dict[str, Any] = {"name": key, "title": title(key)}

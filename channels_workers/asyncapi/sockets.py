@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from channels_workers.asyncapi import envelopes
 from channels_workers.asyncapi.addresses import Address, address_of
 from channels_workers.bearer.configuration import token_settings
 from channels_workers.checks.consumers import innermost
@@ -37,6 +38,8 @@ class Socket:
     declaration: Declaration = field(default_factory=Declaration)
     #: What consumers use to learn who the client is: names of decorators and attributes.
     means: set[str] = field(default_factory=set)
+    #: The consumers, and methods of them, that are described.
+    parts: list[Any] = field(default_factory=list)
     #: The dotted names of consumers.
     consumers: list[str] = field(default_factory=list)
 
@@ -81,7 +84,10 @@ def sockets_of(routing: Iterable[Any]) -> list[Socket]:
 
 def _add(socket: Socket, to: RouteTo) -> None:
     for each in _parts(to.route.consumer, to.channel):
-        socket.declaration += declaration_of(each)
+        if any(each is known for known in socket.parts):
+            continue
+        socket.parts.append(each)
+        socket.declaration += declaration_of(each) + envelopes.declaration_in(each)
         socket.means.update(decorators_of(each))
     consumer = innermost(to.route.consumer)
     if isinstance(consumer, type):
