@@ -291,7 +291,7 @@ JSON = st.recursive(
 KEYS = ("type", "text", "to", "by", "value", "node", "x", "y")
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(KEYS), JSON | st.sampled_from(["say", "move", "node"])))
 def test_any_json_is_read_or_refused(value: dict[str, Any]) -> None:
     for reader in (Reader([Say, Move, Node]), Reader([Everything])):
