@@ -149,6 +149,15 @@ def test_the_members_of_a_type(kind: Any, expected: Any) -> None:
     assert members(kind) == expected
 
 
+def test_whatever_says_its_streams_is_described() -> None:
+    def consumer(message: Message) -> None: ...
+
+    consumer.streams = lambda: {"": Stream(Point)}  # type: ignore[attr-defined]
+    consumer.sends = {}  # type: ignore[attr-defined]
+    found = document([route("websocket.receive", consumer, path="^/$")]).as_json()
+    assert "root.receive.request" in found["operations"]
+
+
 def test_a_consumer_of_envelopes_is_described() -> None:
     envelope = pytest.importorskip("channels_workers.envelope")
 

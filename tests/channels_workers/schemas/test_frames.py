@@ -238,6 +238,18 @@ def test_types_that_cannot_be_told_apart_are_refused_at_once() -> None:
         type("Wrong", (TypedWebsocketConsumer,), {"receives": (Say, Point)})
 
 
+def test_without_types_the_content_is_json(connected: Client, run_next: RunNext) -> None:
+    class Untyped(TypedWebsocketConsumer):
+        def receive(self, content: Any, **kwargs: Any) -> None:
+            self.send({"got": content})
+
+    run_next(lambda message: None)
+    connected.send("[1, null]")
+    run_next(Untyped)
+    assert frames(connected) == [{"got": [1, None]}]
+    assert Untyped.declaration().exchanges == ()
+
+
 def test_a_typed_consumer_can_be_routed() -> None:
     assert route_class(Typed, path="^/typed/$").channel_names() == {
         "websocket.connect",
