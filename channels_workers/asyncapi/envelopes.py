@@ -1,7 +1,7 @@
-"""What the sockets of the protocol ``channels-workers.v1`` receive and send.
+"""What sockets with streams receive and send: the frames around the payloads.
 
-The reference has a page about the protocol. Its consumers say which streams they have, and with
-which types; this module knows the frames around these.
+The streams are those of the protocol ``channels-workers.v1``, about which the reference has a page,
+or those of a demultiplexer, as in Channels 1.x.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from types import UnionType
 from typing import Any, Protocol, Union, get_args, get_origin
 
 from channels_workers.bearer import wire
-from channels_workers.declarations import Declaration, Exchange, JsonSchema, Wrap
+from channels_workers.declarations import (
+    Declaration,
+    Exchange,
+    JsonSchema,
+    Wrap,
+    declaration_of,
+)
+from channels_workers.generic.websockets import WebsocketDemultiplexer
 from channels_workers.schemas.frames import LARGEST_ID
 from channels_workers.schemas.reading import tags_of
 
@@ -151,8 +158,37 @@ def members(kind: Any) -> tuple[tuple[Any, ...], str]:
 
 
 def declaration_in(consumer: Any) -> Declaration:
-    """Return the declaration of a consumer with ``streams()`` and ``sends``, mappings."""
+    """Return the declaration of a consumer with ``streams()`` and ``sends``, or of a demultiplexer.
+
+    The consumers of the streams of a demultiplexer declare their payloads.
+    """
+    found = Declaration()
+    if isinstance(consumer, type) and issubclass(consumer, WebsocketDemultiplexer):
+        found = Declaration(tuple(_of_demultiplexer(consumer)))
     streams, sends = getattr(consumer, "streams", None), getattr(consumer, "sends", None)
     if callable(streams) and isinstance(sends, Mapping):
-        return declaration_of_streams(streams(), sends)
-    return Declaration()
+        found += declaration_of_streams(streams(), sends)
+    return found
+
+
+def _of_demultiplexer(consumer: type[WebsocketDemultiplexer]) -> Iterator[Exchange]:
+    for stream, each in consumer.consumers.items():
+        for exchange in declaration_of(each).exchanges:
+            wrap = _in_stream(str(stream), exchange.wrap)
+            yield replace(
+                exchange, stream=str(stream), wrap=wrap, frame=exchange.frame or "payload"
+            )
+
+
+def _in_stream(stream: str, inner: Wrap | None) -> Wrap:
+    """Return what puts the schema of a payload into that of a frame of Channels 1.x."""
+
+    def wrap(payload: dict[str, Any]) -> dict[str, Any]:
+        properties = {"stream": {"const": stream, "type": "string"}}
+        return {
+            "type": "object",
+            "properties": {**properties, "payload": inner(payload) if inner else payload},
+            "required": ["stream", "payload"],
+        }
+
+    return wrap
