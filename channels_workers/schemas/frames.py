@@ -12,8 +12,9 @@ from channels_workers.decorators import ConsumerDecorator, never
 from channels_workers.exceptions import ChannelSocketException
 from channels_workers.layers.types import RECEIVE
 from channels_workers.log_limits import flood
-from channels_workers.logs import fields, shown
+from channels_workers.logs import fields, name_of, shown
 from channels_workers.message import Consumer, Message
+from channels_workers.outbox import running
 from channels_workers.schemas.errors import FIELDS, Invalid, invalid
 from channels_workers.schemas.reading import MOST_VALUES, Extra, Reader, loaded
 
@@ -146,14 +147,16 @@ def read_frame(reader: Reader, message: Message) -> Any:
 
 def refuse(message: Message, error: Invalid, **echo: Any) -> None:
     """Answer the frame *message* with *error*, and log it. *echo* are further keys."""
-    path = shown(str(message.get("path", "-")))
+    path, outbox = shown(str(message.get("path", "-"))), running()
     logger.warning(
-        "A frame to %s is not of its type: %s. Its client got the error",
+        "A frame to %s is not of its type: %s. Its client got this error: correct the client, or "
+        "the type",
         path,
         shown(str(error)),
         extra=fields(
             "invalid_frame",
             connection=message.reply_channel.name,
+            consumer=name_of(outbox.consumer) if outbox else None,
             message_id=message.id,
             path=path,
             request_id=message.request_id,

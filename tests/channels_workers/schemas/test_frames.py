@@ -13,6 +13,7 @@ from channels_workers.auth import channel_session_user
 from channels_workers.declarations import Exchange, declaration_of
 from channels_workers.exceptions import DenyConnection
 from channels_workers.log_limits import flood
+from channels_workers.logs import name_of
 from channels_workers.message import Message
 from channels_workers.once import once
 from channels_workers.routing import route_class
@@ -117,8 +118,9 @@ def test_another_frame_gets_an_error_that_names_the_field(
     assert record.__dict__["event"] == "invalid_frame"
     assert record.getMessage() == (
         "A frame to /chat/ is not of its type: to.x: Input should be a valid number (and 2 more). "
-        "Its client got the error"
+        "Its client got this error: correct the client, or the type"
     )
+    assert record.__dict__["consumer"] == name_of(consumer)
     connected.send('{"type": "say", "text": "abc"}')
     run_next(consumer)
     assert frames(connected)[-1]["text"] == "cba"
