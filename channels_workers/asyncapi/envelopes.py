@@ -20,11 +20,11 @@ from channels_workers.declarations import (
     declaration_of,
 )
 from channels_workers.generic.websockets import WebsocketDemultiplexer
-from channels_workers.schemas.frames import LARGEST_ID
+from channels_workers.schemas.frames import LABEL, LARGEST_ID
 from channels_workers.schemas.reading import tags_of
 
 NAME = {"type": "string", "minLength": 1, "maxLength": 100}
-NONCE = {"type": "string", "pattern": "^[!-~]{1,64}$"}
+NONCE = {"type": "string", "pattern": LABEL}
 ID = {"anyOf": [NONCE, {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}]}
 
 #: The position of a message in the history of its group.
@@ -81,12 +81,13 @@ JOIN = _described(
 )
 JOINED = _described(
     "Joined",
-    "The client is in the group. Messages that it missed follow.",
+    "The client is in the group, and has what it missed.",
     _frame(
         "joined",
-        ("at",),
+        ("name", "at"),
         id=ID,
         group=NAME,
+        name={**NAME, "description": "The group of its messages, if that has another name."},
         at=POSITION,
         gap={"type": "boolean", "description": "Whether missed messages are gone: fetch."},
     ),

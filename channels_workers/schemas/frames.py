@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,18 +19,21 @@ from channels_workers.outbox import running
 from channels_workers.schemas.errors import FIELDS, Invalid, invalid
 from channels_workers.schemas.reading import MOST_VALUES, Extra, Reader, loaded
 
-#: The longest nonce or id that an error returns (characters), and the largest number.
-LONGEST_ID, LARGEST_ID = 64, 2**53 - 1
+#: The largest id that is a number: JavaScript counts no further.
+LARGEST_ID = 2**53 - 1
 
-#: The keys of a frame that the error for it returns.
-ECHOED = ("id", "nonce")
+#: The nonces of the protocol ``channels-workers.v1``, and the ids that are texts.
+LABEL = "^[!-~]{1,64}$"
 
+_label = re.compile(LABEL)
+
+_NONCE = {"type": "string", "pattern": LABEL, "description": "That of the frame, if it is valid."}
 _ID = {
     "anyOf": [
-        {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
+        {"type": "string", "pattern": LABEL},
         {"type": "integer", "minimum": 0, "maximum": LARGEST_ID},
     ],
-    "description": "That of the frame, if it had a valid one.",
+    "description": "That of the frame, if it is valid.",
 }
 
 #: The answer to a frame that is not of its type.
@@ -59,7 +63,7 @@ REFUSAL = JsonSchema(
                 "maxItems": FIELDS,
             },
             "id": _ID,
-            "nonce": _ID,
+            "nonce": _NONCE,
         },
         "required": ["type", "code", "message", "fields"],
     },
@@ -169,11 +173,11 @@ def echoed(value: Any) -> dict[str, Any]:
     """Return the id and the nonce of the frame *value*, if they are valid ones."""
     if not isinstance(value, dict):
         return {}
-    return {key: value[key] for key in ECHOED if _is_id(value.get(key))}
+    found, nonce = value.get("id"), value.get("nonce")
+    is_number = type(found) is int and 0 <= found <= LARGEST_ID
+    echo = {"id": found} if is_number or _is_label(found) else {}
+    return {**echo, "nonce": nonce} if _is_label(nonce) else echo
 
 
-def _is_id(value: Any) -> bool:
-    if type(value) is int:
-        return 0 <= value <= LARGEST_ID
-    is_text = isinstance(value, str) and 0 < len(value) <= LONGEST_ID
-    return is_text and value.isascii() and value.isprintable()
+def _is_label(value: Any) -> bool:
+    return isinstance(value, str) and _label.fullmatch(value) is not None

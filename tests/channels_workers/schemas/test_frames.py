@@ -159,10 +159,11 @@ def test_a_binary_frame_is_refused(connected: Client, run_next: RunNext) -> None
 @pytest.mark.parametrize(
     ("given", "echo"),
     [
-        ({"id": "a b", "nonce": 0}, {"id": "a b", "nonce": 0}),
+        ({"id": "a-1", "nonce": "!~"}, {"id": "a-1", "nonce": "!~"}),
+        ({"id": 0, "nonce": 0}, {"id": 0}),
         ({"id": 2**53 - 1}, {"id": 2**53 - 1}),
         *(({"id": value, "nonce": value}, {}) for value in (2**53, -1, 1.5, True, None, [], "")),
-        *(({"id": value, "nonce": value}, {}) for value in ("x" * 65, "\n", "ü", "\0")),
+        *(({"id": value, "nonce": value}, {}) for value in ("x" * 65, "a b", "a\n", "ü", "\0")),
     ],
 )
 def test_an_error_returns_only_valid_ids(
