@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from channels_workers.declarations import Declaration, Exchange, JsonSchema, declare
-from channels_workers.decorators import ConsumerDecorator, never
+from channels_workers.decorators import ConsumerDecorator
 from channels_workers.exceptions import ChannelSocketException
 from channels_workers.layers.types import RECEIVE
 from channels_workers.log_limits import flood
@@ -21,6 +21,9 @@ from channels_workers.schemas.reading import MOST_VALUES, Extra, Reader, loaded
 
 #: The largest id that is a number: JavaScript counts no further.
 LARGEST_ID = 2**53 - 1
+
+#: A frame with more characters is read in a thread, if its consumer is a coroutine.
+LARGE = 16 * 1024
 
 #: The nonces of the protocol ``channels-workers.v1``, and the ids that are texts.
 LABEL = "^[!-~]{1,64}$"
@@ -74,6 +77,11 @@ logger = logging.getLogger(__name__)
 logger.addFilter(flood)
 
 
+def is_large(message: Message) -> bool:
+    """Say whether a frame takes so long to read that the event loop should not wait for it."""
+    return len(message.get("text") or "") > LARGE
+
+
 class _Refused(ChannelSocketException):
     """The frame is not of its type, so its consumer does not run."""
 
@@ -91,7 +99,7 @@ class _Receives(ConsumerDecorator):
     """The decorator :func:`receives` for one *reader*."""
 
     def __init__(self, reader: Reader) -> None:
-        super().__init__("receives", self._read, blocks=never)
+        super().__init__("receives", self._read, blocks=is_large)
         self.reader = reader
         self.declaration = Declaration(exchanges_of(reader))
 

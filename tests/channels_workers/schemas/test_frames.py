@@ -2,7 +2,9 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
@@ -18,7 +20,7 @@ from channels_workers.message import Message
 from channels_workers.once import once
 from channels_workers.routing import route_class
 from channels_workers.schemas import TypedWebsocketConsumer, receives, sends, write
-from channels_workers.schemas.frames import REFUSAL
+from channels_workers.schemas.frames import LARGE, REFUSAL, read_frame
 from channels_workers.security.websockets import allowed_hosts_only
 from channels_workers.sessions import channel_session
 from channels_workers.tokens import issue, token_user
@@ -42,6 +44,11 @@ def answer(message: Message) -> None:
 @receives(Say, Move)
 async def answer_in_the_loop(message: Message) -> None:
     answer.__wrapped__(message)  # type: ignore[attr-defined]
+
+
+@dataclass
+class Note:
+    text: str
 
 
 class Typed(TypedWebsocketConsumer):
@@ -88,6 +95,29 @@ def test_the_consumer_gets_the_instance(
         {"text": "cba", "type": "say", "to": None},
         {"x": 1.0, "y": 2.0},
     ]
+
+
+def test_large_frames_of_coroutines_are_read_in_a_thread(
+    connected: Client, run_next: RunNext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+    read = read_frame
+
+    def noted(*arguments: Any) -> Any:
+        threads.append(threading.get_ident())
+        return read(*arguments)
+
+    @receives(Note)
+    async def consumer(message: Message) -> None:
+        threads.append(threading.get_ident())
+
+    monkeypatch.setattr("channels_workers.schemas.frames.read_frame", noted)
+    run_next(lambda message: None)
+    for size in (10, LARGE):
+        connected.send(json.dumps({"text": "x" * size}))
+        run_next(consumer)
+    small, loop, large, again = threads
+    assert small == loop == again != large
 
 
 @CONSUMERS
