@@ -6,10 +6,11 @@ or those of a demultiplexer, as in Channels 1.x.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import UnionType
-from typing import Any, Protocol, Union, get_args, get_origin
+from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
 
 from channels_workers.bearer import wire
 from channels_workers.declarations import (
@@ -27,12 +28,24 @@ NAME = {"type": "string", "minLength": 1, "maxLength": 100}
 NONCE = {"type": "string", "pattern": LABEL}
 ID = {"anyOf": [NONCE, {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}]}
 
+#: The attribute of a function with envelopes that has the type of its payload.
+PAYLOAD = "envelope_payload"
+
 #: The position of a message in the history of its group.
 POSITION = {"type": "string", "description": "A position in the history of the group."}
 
 
 class Stream(Protocol):
     """A stream of a consumer: its types, and a sentence."""
+
+    payload: Any
+    reply: Any
+    description: str
+
+
+@dataclass
+class FunctionStream:
+    """What a function with envelopes takes: the frames without a stream."""
 
     payload: Any
     reply: Any
@@ -159,8 +172,9 @@ def members(kind: Any) -> tuple[tuple[Any, ...], str]:
 
 
 def declaration_in(consumer: Any) -> Declaration:
-    """Return the declaration of a consumer with ``streams()`` and ``sends``, or of a demultiplexer.
+    """Return the declaration of a consumer of envelopes, or of a demultiplexer.
 
+    A class of the former has ``streams()`` and ``sends``, and a function the type of its payload.
     The consumers of the streams of a demultiplexer declare their payloads.
     """
     found = Declaration()
@@ -169,7 +183,17 @@ def declaration_in(consumer: Any) -> Declaration:
     streams, sends = getattr(consumer, "streams", None), getattr(consumer, "sends", None)
     if callable(streams) and isinstance(sends, Mapping):
         found += declaration_of_streams(streams(), sends)
+    elif hasattr(consumer, PAYLOAD):
+        found += declaration_of_streams({"": _of_function(consumer)}, {})
     return found
+
+
+def _of_function(consumer: Any) -> FunctionStream:
+    """Return what a function with envelopes takes, and returns."""
+    function = inspect.unwrap(consumer)
+    reply = get_type_hints(function, include_extras=True).get("return", Any)
+    text = (inspect.getdoc(function) or "").partition("\n\n")[0]
+    return FunctionStream(getattr(consumer, PAYLOAD), reply, " ".join(text.split()))
 
 
 def _of_demultiplexer(consumer: type[WebsocketDemultiplexer]) -> Iterator[Exchange]:

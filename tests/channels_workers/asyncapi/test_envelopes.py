@@ -14,6 +14,7 @@ from channels_workers.generic.websockets import WebsocketDemultiplexer
 from channels_workers.message import Message
 from channels_workers.routing import route
 from channels_workers.schemas import TypedWebsocketConsumer, plain
+from channels_workers.sessions import channel_session
 from channels_workers.test import WSClient
 from tests.channels_workers.asyncapi.sites import VALIDATOR, document
 from tests.channels_workers.conftest import MEMORY
@@ -161,6 +162,30 @@ def test_whatever_says_its_streams_is_described() -> None:
     consumer.sends = {}  # type: ignore[attr-defined]
     found = document([route("websocket.receive", consumer, path="^/$")]).as_json()
     assert "root.receive.request" in found["operations"]
+
+
+def test_a_function_with_envelopes_is_described() -> None:
+    envelope = pytest.importorskip("channels_workers.envelope")
+
+    @channel_session
+    @envelope.envelope(payload=Say | Move)
+    def consumer(message: Message) -> Point:
+        """Talk.
+
+        More.
+        """
+        return Point(1, 2)
+
+    found = document([route("websocket.receive", consumer, path="^/$")]).as_json()
+    VALIDATOR.validate(found)
+    request = found["operations"]["root.receive.request"]
+    assert request["description"] == "Talk."
+    assert [each["$ref"].rpartition("/")[2] for each in request["messages"]] == [
+        *("request.Say", "request.Move"),
+    ]
+    assert [each["$ref"].rpartition("/")[2] for each in request["reply"]["messages"]] == [
+        *("reply.Point", "ErrorFrame"),
+    ]
 
 
 class Talk(TypedWebsocketConsumer):
