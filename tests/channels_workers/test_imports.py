@@ -17,7 +17,7 @@ ROOT = Path(channels_workers.__file__).parent
 #: From the top: a module imports from its own row and those below it.
 ROWS = [
     [""],  # the package itself, which projects import
-    ["admin", "apps", "checks", "management"],
+    ["admin", "apps", "asyncapi", "checks", "management"],
     ["tasks"],
     ["asgi", "interface.application", "places", "test"],
     ["worker"],
@@ -35,7 +35,7 @@ ROWS = [
         "worker.log_fields",
     ],
     ["binding"],
-    ["generic", "interface", "jwt", "security", "tokens"],
+    ["generic", "interface", "jwt", "schemas", "security", "tokens"],
     ["exporter"],
     ["metrics"],
     ["auth", "once"],
@@ -67,7 +67,10 @@ ROWS = [
     ["metrics.instruments"],
     ["metrics.interface", "metrics.layer", "metrics.tasks", "metrics.worker"],
     ["metrics.computed", "metrics.labels"],
-    ["context", "django_parts", "interface.types", "logs", "migrations", "models", "tables"],
+    [
+        *("context", "declarations", "django_parts", "interface.types", "logs", "migrations"),
+        *("models", "tables"),
+    ],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
 
@@ -90,6 +93,7 @@ INSIDE_FUNCTIONS |= {
 }
 #: The package of an extra may be missing, and the error names the extra.
 INSIDE_FUNCTIONS.add(("jwt", "jwt.validator"))
+INSIDE_FUNCTIONS.add(("management.commands.asyncapi", "asyncapi.output"))
 INSIDE_FUNCTIONS |= {("exporter", f"metrics.{name}") for name in ("beginning", "server", "stored")}
 
 
