@@ -29,6 +29,7 @@ ROWS = [
     ["worker.retry_queue"],
     ["worker.runs"],
     ["worker.commit", "worker.delays", "worker.dispatch", "worker.reaper"],
+    ["envelope"],
     ["worker.retries"],
     [
         *("worker.event_loop", "worker.hints", "worker.identity", "worker.isolation"),
