@@ -36,7 +36,7 @@ ROWS = [
         "worker.log_fields",
     ],
     ["binding"],
-    ["generic", "interface", "jwt", "security", "tokens"],
+    ["generic", "interface", "jwt", "schemas", "security", "tokens"],
     ["exporter"],
     ["metrics"],
     ["auth", "once"],
@@ -68,7 +68,10 @@ ROWS = [
     ["metrics.instruments"],
     ["metrics.interface", "metrics.layer", "metrics.tasks", "metrics.worker"],
     ["metrics.computed", "metrics.labels"],
-    ["context", "django_parts", "interface.types", "logs", "migrations", "models", "tables"],
+    [
+        *("context", "declarations", "django_parts", "interface.types", "logs", "migrations"),
+        *("models", "tables"),
+    ],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
 
@@ -91,6 +94,7 @@ INSIDE_FUNCTIONS |= {
 }
 #: The package of an extra may be missing, and the error names the extra.
 INSIDE_FUNCTIONS.add(("jwt", "jwt.validator"))
+INSIDE_FUNCTIONS |= {("envelope.streams", "schemas"), ("envelope.strict_json", "schemas")}
 INSIDE_FUNCTIONS |= {("exporter", f"metrics.{name}") for name in ("beginning", "server", "stored")}
 
 
