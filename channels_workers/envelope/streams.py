@@ -144,10 +144,11 @@ def validated(kind: Any, payload: Any) -> Any:
     """Return *payload* as a value of *kind*; raise :class:`Refused` naming the wrong fields."""
     if kind is Any:
         return payload
-    from channels_workers import schemas  # noqa: PLC0415  (it needs an extra)
+    from channels_workers.schemas.errors import Invalid  # noqa: PLC0415  (needs an extra)
+    from channels_workers.schemas.reading import read  # noqa: PLC0415
 
     try:
-        return schemas.read(kind, payload)
-    except schemas.Invalid as error:
+        return read(kind, payload)
+    except Invalid as error:
         fields = [{**each, "field": each["field"] or "payload"} for each in error.fields]
         raise Refused(INVALID, error.text, fields) from None

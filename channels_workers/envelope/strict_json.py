@@ -115,9 +115,9 @@ def _check_surrogates(value: Any) -> None:
 class _Encoder(DjangoJSONEncoder):
     def default(self, o: Any) -> Any:
         if is_dataclass(o) or hasattr(o, "__pydantic_serializer__"):
-            from channels_workers import schemas  # noqa: PLC0415  (it needs an extra)
+            from channels_workers.schemas.writing import plain  # noqa: PLC0415  (needs an extra)
 
-            return schemas.plain(o)
+            return plain(o)
         return super().default(o)
 
 

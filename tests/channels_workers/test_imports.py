@@ -94,7 +94,11 @@ INSIDE_FUNCTIONS |= {
 }
 #: The package of an extra may be missing, and the error names the extra.
 INSIDE_FUNCTIONS.add(("jwt", "jwt.validator"))
-INSIDE_FUNCTIONS |= {("envelope.streams", "schemas"), ("envelope.strict_json", "schemas")}
+INSIDE_FUNCTIONS |= {
+    ("envelope.streams", "schemas.errors"),
+    ("envelope.streams", "schemas.reading"),
+    ("envelope.strict_json", "schemas.writing"),
+}
 INSIDE_FUNCTIONS |= {("exporter", f"metrics.{name}") for name in ("beginning", "server", "stored")}
 
 
