@@ -79,7 +79,7 @@ def _marked(cls: type) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
     for each in cls.__mro__:
         for method, value in vars(each).items():
-            name = getattr(value, STREAM, None)
+            name = getattr(getattr(value, "__func__", value), STREAM, None)  # of a staticmethod
             if isinstance(name, str) and method not in seen:
                 seen.add(method)
                 if inspect.getattr_static(cls, method) is not None:

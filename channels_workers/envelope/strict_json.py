@@ -88,13 +88,13 @@ def _constant(text: str) -> Any:
 
 def _check_depth(value: Any) -> None:
     """Raise :class:`NotStrict` if *value* is nested too deep. It walks level by level."""
-    level = [value]
-    for _ in range(DEPTH + 1):
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEPTH):
         level = [
             inner
             for each in level
-            if isinstance(each, dict | list)
             for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
         ]
         if not level:
             return

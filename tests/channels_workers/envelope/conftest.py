@@ -4,7 +4,6 @@ site
     A layer in memory or a real Redis, whose worker runs one message at a time. See `Site`.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -28,7 +27,7 @@ from channels_workers.worker.commit import finish, put_back
 from channels_workers.worker.dispatch import Outcome, dispatch
 from channels_workers.worker.event_loop import EventLoop
 from labs.harness.redis_server import RedisServer
-from tests.channels_workers.layers.recorder import TIMEOUT, Recorder
+from tests.channels_workers.layers.recorder import Recorder
 
 #: The groups with a history.
 HISTORY = {"news-*": {"messages": 5}}
