@@ -70,14 +70,16 @@ class Once(Plain):
 @token_user
 @envelope
 def function(message: Message) -> None:
-    getattr(Plain, message.envelope.stream)(None, message.envelope.payload)
+    method = Plain.streams()[message.envelope.stream].method
+    getattr(Plain, method)(None, message.envelope.payload)
 
 
 @once
 @token_user
 @envelope
 def function_once(message: Message) -> None:
-    getattr(Plain, message.envelope.stream)(None, message.envelope.payload)
+    method = Plain.streams()[message.envelope.stream].method
+    getattr(Plain, method)(None, message.envelope.payload)
 
 
 @token_user
