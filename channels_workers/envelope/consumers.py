@@ -47,6 +47,8 @@ class EnvelopeConsumer(WebsocketDemultiplexer):
     #: name of a stream (str), ``""`` for frames without one. They are for documents and tools.
     sends: ClassVar[Mapping[str, Any]] = {}
 
+    _called_methods = WebsocketDemultiplexer._called_methods | {"may_join", "nonce_owner"}
+
     _methods: ClassVar[Mapping[str, str]] = {}
     _streams: ClassVar[Mapping[str, Stream]]
 

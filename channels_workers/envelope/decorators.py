@@ -18,6 +18,9 @@ from channels_workers.message import Consumer, Message
 from channels_workers.outbox import running
 from channels_workers.sessions import channel_session
 
+#: The attribute of a decorated function with the type of its payloads.
+PAYLOAD = "envelope_payload"
+
 #: Returns the name of the real group that the client of a message may join by a name, or None.
 MayJoin = Callable[[Message, str], Any]
 
@@ -79,8 +82,16 @@ def _decorated(
         raise TypeError(f"@envelope decorates a function, not {func!r}. Use EnvelopeConsumer.")
     if getattr(func, "is_once", False):
         raise TypeError("Write @once above @envelope: its ack must be part of the transaction.")
+    is_async = iscoroutinefunction(func)
+    if iscoroutinefunction(may_join) and not is_async:
+        raise TypeError(
+            f"{func.__qualname__} is `def`, and its may_join is `async def`, which nobody would "
+            "await. Write both the same way."
+        )
     parts = _Parts(func, may_join, nonce_owner, payload)
-    return _async(parts) if iscoroutinefunction(func) else _sync(parts)
+    inner = _async(parts) if is_async else _sync(parts)
+    setattr(inner, PAYLOAD, payload)
+    return inner
 
 
 class _Parts:

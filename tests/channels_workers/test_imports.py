@@ -79,7 +79,16 @@ ROWS = [
 INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}")
     for name in (
-        *("admin", "apps", "configuration", "consumers", "deployment", "metrics", "once"),
+        *(
+            "admin",
+            "apps",
+            "configuration",
+            "consumers",
+            "deployment",
+            "envelope",
+            "metrics",
+            "once",
+        ),
         *("relay", "routes", "routing", "tokens"),
     )
 }
@@ -95,6 +104,7 @@ INSIDE_FUNCTIONS |= {
 #: The package of an extra may be missing, and the error names the extra.
 INSIDE_FUNCTIONS.add(("jwt", "jwt.validator"))
 INSIDE_FUNCTIONS |= {
+    ("checks.envelope", "schemas.json_schema"),
     ("envelope.streams", "schemas.errors"),
     ("envelope.streams", "schemas.reading"),
     ("envelope.strict_json", "schemas.writing"),

@@ -175,6 +175,8 @@ def test_what_it_does_not_decorate() -> None:
         envelope(EnvelopeConsumer)
     with pytest.raises(TypeError, match="above @envelope"):
         envelope(once(bare))
+    with pytest.raises(TypeError, match="Write both the same way"):
+        envelope(may_join=room_of_async)(lambda message: None)
 
 
 def test_a_call_in_a_test() -> None:
