@@ -183,6 +183,3 @@ async def _has_run(parts: _Parts, message: Message, handling: Handling) -> bool:
     if message.envelope.nonce is None or outbox is None or outbox.transaction is None:
         return handling.has_run(parts.name, None)
     return await sync_to_async(parts.has_run)(message, handling)
-
-
-__all__ = ["envelope"]

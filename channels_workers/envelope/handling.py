@@ -132,7 +132,8 @@ class Handling:
         nonce = self.envelope.nonce
         if nonce is None:
             return False
-        if not nonces.has_run(self.message.channel_session, nonce) and (
+        session = self.message.channel_session
+        if not nonces.has_run(session, nonce, self.message.id) and (
             owner is None or nonces.claim(scope, owner, nonce)
         ):
             return False
@@ -143,7 +144,8 @@ class Handling:
     def finish(self, result: Any) -> None:
         """Answer after the handler has returned *result*."""
         if self.envelope.nonce is not None:
-            nonces.remember(self.message.channel_session, self.envelope.nonce)
+            session = self.message.channel_session
+            nonces.remember(session, self.envelope.nonce, self.message.id)
             self.answer("ack")
         elif self.envelope.type == REQUEST and result is not DEFERRED and not self._is_answered:
             self.reply(result)
@@ -226,10 +228,11 @@ def roll_back_once() -> None:
 def _log(message: Message, refused: FrameRefused) -> None:
     path = shown(str(message.get("path", "-")))
     logger.warning(
-        "A frame of a client at %s is refused: %s Its program has a mistake, or is made for "
-        "another consumer.",
+        "A frame of a client at %s is refused: %s %s. Its program has a mistake, or is made for "
+        "another consumer. The client got the details",
         path,
-        shown(refused.message),
+        refused.code,
+        refused.fields[0]["field"] if refused.fields else "JSON",
         extra=fields(
             "frame_refused",
             connection=message.reply_channel.name,

@@ -17,24 +17,31 @@ from django.db import connections
 
 from channels_workers.once import rows
 from channels_workers.outbox import running
+from channels_workers.session_stores import ChannelSession
 
 #: How many nonces of a connection are remembered, the latest, and how many characters of each. A
 #: session may be JSON, so they are text.
 REMEMBERED, SIZE = 128, 8
 
-#: The key of the channel session with them.
-KEY = "_envelope_nonces"
+#: The key of the channel session with them, and that with the id of the latest of their messages.
+#: The latter is for sessions of CHANNEL_SESSION_ENGINE, which are saved before the commit: if the
+#: worker dies between, that message runs again.
+KEY, LATEST = "_envelope_nonces", "_envelope_message"
 
 
-def has_run(session: SessionBase, nonce: str) -> bool:
-    """Say whether the message with *nonce* has run on the connection with *session*."""
+def has_run(session: SessionBase, nonce: str, message_id: str) -> bool:
+    """Say whether another message with *nonce* has run on the connection with *session*."""
     seen, digest = _seen(session), _digest(nonce)
-    return any(seen[at : at + SIZE] == digest for at in range(0, len(seen), SIZE))
+    if not any(seen[at : at + SIZE] == digest for at in range(0, len(seen), SIZE)):
+        return False
+    return bool(session.get(LATEST) != message_id)
 
 
-def remember(session: SessionBase, nonce: str) -> None:
-    """Note in *session* that the message with *nonce* has run."""
+def remember(session: SessionBase, nonce: str, message_id: str) -> None:
+    """Note in *session* that the message *message_id* with *nonce* has run."""
     session[KEY] = (_seen(session) + _digest(nonce))[-REMEMBERED * SIZE :]
+    if not isinstance(session, ChannelSession):
+        session[LATEST] = message_id
 
 
 def forget(session: SessionBase, nonce: str) -> None:
