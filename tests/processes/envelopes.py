@@ -12,10 +12,11 @@ from django.db import transaction
 from channels_workers import route_class
 from channels_workers.envelope import EnvelopeConsumer, stream
 from chat_project.settings import *  # noqa: F403
-from chat_project.settings import CHANNEL_LAYERS, DATABASES, REDIS_URL
+from chat_project.settings import CHANNEL_LAYERS, CHANNEL_WORKERS, DATABASES, REDIS_URL
 from tests.processes.once import AFTER_THE_COMMIT, RAN, kill
 
 CHANNEL_ROUTING = "tests.processes.envelopes.channel_routing"
+CHANNEL_WORKERS["LOG_LINES_PER_MINUTE"] = 20
 CHANNEL_LAYERS["default"]["CONFIG"]["history"] = {"news-*": {}}
 
 # A frozen consumer that has written nothing blocks nobody.

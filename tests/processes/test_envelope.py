@@ -102,7 +102,7 @@ def test_a_client_that_comes_back_misses_nothing(server: Server, workers: list[P
     assert (found[3]["type"], found[3]["gap"], found[3]["at"]) == ("joined", False, found[2]["at"])
 
 
-HOSTILE = [
+HOSTILE: list[str | bytes] = [
     "",
     "null",
     "[" * 50_000,
@@ -141,10 +141,10 @@ def test_hostile_frames(
 
 
 def test_very_many_joins(socket: ClientConnection, workers: list[Process]) -> None:
-    for number in range(1_000):
+    for number in range(400):
         socket.send(json.dumps({"type": "join", "id": number, "group": str(number)}))
-    found = [receive(socket) for _ in range(1_000)]
-    assert [each["id"] for each in found] == list(range(1_000))
-    assert [each["type"] for each in found] == ["joined"] * 100 + ["error"] * 900
+    found = [receive(socket) for _ in range(400)]
+    assert [each["id"] for each in found] == list(range(400))
+    assert [each["type"] for each in found] == ["joined"] * 100 + ["error"] * 300
     assert found[-1]["code"] == "denied"
     assert sum(worker.output.count("JOINS_PER_SOCKET") for worker in workers) <= 40

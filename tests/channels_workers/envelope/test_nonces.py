@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from pytest_django import Settings
 
-from channels_workers.envelope import EnvelopeConsumer, Refused, envelope, stream
-from channels_workers.envelope.nonces import REMEMBERED, claim, row_key
+from channels_workers.envelope import EnvelopeConsumer, Refused, envelope, nonces, stream
+from channels_workers.envelope.nonces import REMEMBERED, row_key
 from channels_workers.message import Message
 from channels_workers.models import CommittedMessage
 from channels_workers.once import once
@@ -297,4 +297,25 @@ def test_a_claim_is_part_of_the_transaction(
         write("after")  # the transaction goes on
     assert rooms() == ["after"]
     assert CommittedMessage.objects.count() == 1
-    assert claim("a", "b", "c")  # no transaction of @once
+
+
+@WITH_ONCE
+def test_a_message_that_runs_on_another_connection_meanwhile(
+    site: Site, consumer: Callable[..., Any], ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that comes second is undone, and finds the row in its next run."""
+    assert connect(site, consumer, ann).ask(say("a", "1")) == [ack("1")]
+    real, seen = nonces.is_claimed, []
+
+    def too_early(*args: Any) -> bool:
+        seen.append(args)
+        return len(seen) > 1 and real(*args)
+
+    monkeypatch.setattr(nonces, "is_claimed", too_early)
+    socket = connect(site, consumer, ann)
+    socket.send(say("b", "1"))
+    for is_put_off in (True, False):
+        assert site.finish(consumer).is_put_off is is_put_off
+    socket.wait()
+    assert socket.take() == [ack("1")]
+    assert rooms() == ["a"]
