@@ -188,7 +188,7 @@ class EnvelopeConsumer(WebsocketDemultiplexer):
 def _note_default(name: str) -> None:
     logger.warning(
         "A client of %s is refused a join, because it has no may_join(). Define that: it returns "
-        "the name of the group that the client may join. This is logged once for a class",
+        "the name of the group that the client may join. This is logged once",
         name,
         extra=fields("join_refused", consumer=name),
     )
