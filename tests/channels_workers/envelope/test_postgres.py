@@ -31,21 +31,26 @@ def postgres(server: Postgres, django_db_blocker: DjangoDbBlocker) -> Iterator[P
         yield server
 
 
-class Meeting(EnvelopeConsumer):
-    """Its handler waits once it has written."""
+def consumer_of(meet: Any) -> type[EnvelopeConsumer]:
+    """A consumer whose handler calls *meet* once it has written.
 
-    once = DB
-    meet: Any
+    Made in a test: the system checks of other tests must not see its database.
+    """
 
-    @stream("write")
-    def write(self, label: str) -> None:
-        # Not a label that two runs share: the unique index would stop the second one.
-        number = Room.objects.using(DB).count() + 1
-        Room.objects.using(DB).create(name=label, label=f"{label}-{threading.get_ident()}-{number}")
-        self.meet()
+    class Meeting(EnvelopeConsumer):
+        once = DB
 
-    def nonce_owner(self) -> str:
-        return "ann"
+        @stream("write")
+        def write(self, label: str) -> None:
+            # Two runs share no label: the unique index would stop the second one.
+            number = f"{threading.get_ident()}-{rooms()}"
+            Room.objects.using(DB).create(name=label, label=f"{label}-{number}")
+            meet()
+
+        def nonce_owner(self) -> str:
+            return "ann"
+
+    return Meeting
 
 
 def rooms() -> int:
@@ -54,19 +59,19 @@ def rooms() -> int:
 
 def test_the_same_message_on_two_connections_at_once(postgres: Postgres, site: Site) -> None:
     both = threading.Barrier(2, timeout=TIMEOUT)
-    first, second = site.connect(Meeting), site.connect(Meeting)
-    Meeting.meet = staticmethod(both.wait)
+    consumer = consumer_of(both.wait)
+    first, second = site.connect(consumer), site.connect(consumer)
     deliveries = []
     for socket in (first, second):
         socket.take()
         socket.send(FRAME)
         deliveries.append(site.pull())
-    runs = [InThread(site, each, Meeting) for each in deliveries]  # type: ignore[arg-type]
+    runs = [InThread(site, each, consumer) for each in deliveries]  # type: ignore[arg-type]
     outcomes = [each.outcome() for each in runs]
     assert sorted(each.is_put_off for each in outcomes) == [False, True]
     for delivery, outcome in zip(deliveries, outcomes, strict=True):
         site.commit(delivery, outcome)
-    site.finish(Meeting)  # the one that was put off
+    site.finish(consumer)  # the one that was put off
     for socket in (first, second):
         socket.wait()
         assert socket.take() == [{"type": "ack", "nonce": "n"}]
@@ -82,15 +87,15 @@ def test_a_frozen_worker_blocks_nobody(postgres: Postgres, site: Site) -> None:
             begun.set()
             assert thawed.wait(TIMEOUT)
 
-    socket = site.connect(Meeting)
-    Meeting.meet = staticmethod(freeze)
+    consumer = consumer_of(freeze)
+    socket = site.connect(consumer)
     socket.take()
     socket.send(FRAME)
     delivery = site.pull()
-    frozen = InThread(site, delivery, Meeting)  # type: ignore[arg-type]
+    frozen = InThread(site, delivery, consumer)  # type: ignore[arg-type]
     assert begun.wait(TIMEOUT)
     again = site.again(delivery)
-    site.commit(again, InThread(site, again, Meeting).outcome())  # type: ignore[arg-type]
+    site.commit(again, InThread(site, again, consumer).outcome())  # type: ignore[arg-type]
     socket.wait()
     assert socket.take() == [{"type": "ack", "nonce": "n"}]
     thawed.set()
