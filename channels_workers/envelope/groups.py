@@ -13,6 +13,7 @@ from channels_workers.channel import Group
 from channels_workers.conf import configuration
 from channels_workers.envelope.frames import Envelope, answer_frame
 from channels_workers.envelope.refused import DENIED, Refused
+from channels_workers.layers.channel_layer import is_group_name
 from channels_workers.layers.codec import Content
 from channels_workers.layers.history import Joined
 from channels_workers.log_limits import flood
@@ -75,25 +76,26 @@ async def aleave(message: Message, envelope: Envelope) -> None:
 def real_name(answer: Any, consumer: str) -> str:
     """Return the name of the group that ``may_join`` of *consumer* returned as *answer*.
 
-    Raises :class:`Refused` without one and for groups of the engine, and ``TypeError`` for anything
-    else, such as True.
+    Raises :class:`Refused` without one, for groups of the engine and for a name that no group has.
+    Raises ``TypeError`` for anything else, such as True.
     """
-    is_of_engine = isinstance(answer, str) and answer.startswith(OF_ENGINE)
-    if is_of_engine:
+    if answer and not isinstance(answer, str):
+        raise TypeError(
+            f"may_join of {consumer} must return the name of the group (str) or None, not "
+            f"{type(answer).__name__}."
+        )
+    is_of_engine = bool(answer) and answer.startswith(OF_ENGINE)
+    if answer and not is_of_engine and is_group_name(answer):
+        return str(answer)
+    if answer:
         logger.warning(
-            "may_join of %s would let a client into a group of the engine, so it is refused. "
-            "Compare the name with those that you know, or put a text of yours in front of it",
+            "may_join of %s returned %s, so a client is refused. Compare the name that a client "
+            "sends with those that you know, or check its form",
             consumer,
+            "a group of the engine" if is_of_engine else "a name that no group can have",
             extra=fields("join_refused", consumer=consumer),
         )
-    if not answer or is_of_engine:
-        raise Refused(DENIED, "You may not join this group.")
-    if isinstance(answer, str):
-        return answer
-    raise TypeError(
-        f"may_join of {consumer} must return the name of the group (str) or None, not "
-        f"{type(answer).__name__}."
-    )
+    raise Refused(DENIED, "You may not join this group.")
 
 
 class _JoinedGroups:

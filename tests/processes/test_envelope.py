@@ -145,7 +145,6 @@ HOSTILE: list[str | bytes] = [
 
 
 def test_hostile_frames(socket: ClientConnection, site: Site) -> None:
-    before = output_of(site).count("Traceback")
     for frame in HOSTILE:
         socket.send(frame)
         answer = receive(socket)
@@ -154,8 +153,7 @@ def test_hostile_frames(socket: ClientConnection, site: Site) -> None:
     assert all(worker.is_running for worker in site.workers)
     lines = output_of(site)
     assert "\x00" not in lines
-    # The name of a group is longer than a layer takes: may_join() of the test lets it through.
-    assert lines.count("Traceback") == before + 1
+    assert "Traceback" not in lines
 
 
 def output_of(site: Site) -> str:

@@ -57,6 +57,8 @@ class Board(EnvelopeConsumer):
     def may_join(self, group: str) -> str | None:
         if group == "me":
             return "user-1"
+        if group == "a b":
+            return group
         if group == "engine":
             return "channels_workers.user.1"
         if group == "wrong":
@@ -368,9 +370,10 @@ def test_who_may_not_join(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     [answer] = socket.ask({"type": "join", "id": 2, "group": "wrong"})
     assert (answer["code"], answer["id"]) == ("failed", 2)
     assert "must return the name of the group" in str(caplog.records[-1].exc_info)
-    [answer] = socket.ask({"type": "join", "id": 3, "group": "engine"})
-    assert answer["code"] == "denied"
-    assert caplog.records[-1].__dict__["event"] == "join_refused"
+    for group in ("engine", "a b"):
+        [answer] = socket.ask({"type": "join", "id": 3, "group": group})
+        assert answer["code"] == "denied"
+        assert caplog.records[-1].__dict__["event"] == "join_refused"
     closed = site.connect(EnvelopeConsumer)
     [answer] = closed.ask({"type": "join", "id": 1, "group": "today"})
     assert answer["code"] == "denied"
