@@ -29,6 +29,7 @@ ROWS = [
     ["worker.retry_queue"],
     ["worker.runs"],
     ["worker.commit", "worker.delays", "worker.dispatch", "worker.reaper"],
+    ["envelope"],
     ["worker.retries"],
     [
         *("worker.event_loop", "worker.hints", "worker.identity", "worker.isolation"),
@@ -78,7 +79,16 @@ ROWS = [
 INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}")
     for name in (
-        *("admin", "apps", "configuration", "consumers", "deployment", "metrics", "once"),
+        *(
+            "admin",
+            "apps",
+            "configuration",
+            "consumers",
+            "deployment",
+            "envelope",
+            "metrics",
+            "once",
+        ),
         *("relay", "routes", "routing", "tokens"),
     )
 }
@@ -93,6 +103,12 @@ INSIDE_FUNCTIONS |= {
 }
 #: The package of an extra may be missing, and the error names the extra.
 INSIDE_FUNCTIONS.add(("jwt", "jwt.validator"))
+INSIDE_FUNCTIONS |= {
+    ("checks.envelope", "schemas.json_schema"),
+    ("envelope.streams", "schemas.errors"),
+    ("envelope.streams", "schemas.reading"),
+    ("envelope.strict_json", "schemas.writing"),
+}
 INSIDE_FUNCTIONS.add(("management.commands.asyncapi", "asyncapi.output"))
 INSIDE_FUNCTIONS |= {("exporter", f"metrics.{name}") for name in ("beginning", "server", "stored")}
 
