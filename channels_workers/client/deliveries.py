@@ -12,6 +12,9 @@ from channels_workers.client.outbox import Entry, Outbox
 #: The delays after ``later`` without a time (s): the first, and the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
+#: The shortest delay after ``later`` (s), whatever the server says.
+SHORTEST_PAUSE = 0.05
+
 
 class Deliveries:
     """The entries of *outbox*, at most *size* of them, of which *window* are under way at a time.
@@ -90,11 +93,13 @@ class Deliveries:
         self.outbox.hold_back(nonce, error.message)
         self._numbers.pop(nonce, None)
         told = None if error.after is None else delay_of(str(error.after))
-        pause = told or delay_after(self._pauses, FIRST_PAUSE, LONGEST_PAUSE)
+        pause = delay_after(self._pauses, FIRST_PAUSE, LONGEST_PAUSE) if told is None else told
         self._pauses += 1
         if self._pause is not None:
             self._pause.cancel()
-        self._pause = asyncio.get_running_loop().call_later(pause, self._release)
+        self._pause = asyncio.get_running_loop().call_later(
+            max(pause, SHORTEST_PAUSE), self._release
+        )
         return True
 
     def end(self, error: Closed) -> int:

@@ -74,8 +74,8 @@ class Host:
             "127.0.0.1",
             self.port,
             process_request=self._process,
-            select_subprotocol=lambda socket, offered: (
-                next((each for each in offered if each == "channels-workers.v1"), None)
+            select_subprotocol=lambda socket, offered: next(
+                (each for each in offered if each == "channels-workers.v1"), None
             ),
         )
         self.port = next(iter(self._server.sockets)).getsockname()[1]
@@ -115,5 +115,5 @@ async def soon(awaitable: Any) -> Any:
 async def until(condition: Callable[[], Any]) -> None:
     """Wait for a condition, with a time-out."""
     async with asyncio.timeout(SOON):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  (nothing tells of it)
             await asyncio.sleep(0.005)

@@ -265,7 +265,7 @@ async def test_the_token_is_renewed_before_it_expires(server: Host) -> None:
         for _ in range(2):
             frame = await peer.receive()
             assert frame["type"] == "channels_workers.token"
-            assert 500 < int(frame["token"][1:])
+            assert int(frame["token"][1:]) > 500
             await peer.send(type="channels_workers.token", expires=time.time() + 1.0)
         await peer.socket.send("after")
         assert await soon(anext(connection)) == "after"  # the answers are not for the application
@@ -290,12 +290,12 @@ async def test_a_reader_that_stops_slows_the_server_and_loses_nothing(server: Ho
     async with connection_to(server, queue_size=5) as connection:
         peer = await server.next()
         text = os.urandom(100_000).hex()  # which no compression makes small
-        sending = asyncio.gather(*(peer.socket.send(f"{n} {text}") for n in range(400)))
+        sending = asyncio.gather(*(peer.socket.send(f"{n} {text}") for n in range(120)))
         await until(lambda: len(connection._queue) == 5)
         await until(lambda: peer.socket.transport.get_write_buffer_size() > 0)
-        assert not sending.done()  # 80 MB do not fit anywhere
+        assert not sending.done()  # 24 MB do not fit anywhere
         assert len(connection._queue) == 5
-        for n in range(400):
+        for n in range(120):
             data = await soon(anext(connection))
             assert isinstance(data, str)
             assert data.startswith(f"{n} ")
@@ -325,10 +325,12 @@ async def test_a_frame_that_is_too_large_ends_the_socket(server: Host) -> None:
 
 async def test_a_silent_server_is_noticed(server: Host) -> None:
     """Its process is frozen, say: the socket is open, and no pong comes."""
-    async with connection_to(server, ping_interval=0.05, ping_timeout=0.1):
+    options = {"ping_interval": 0.05, "ping_timeout": 0.1, "close_timeout": 0.1}
+    async with connection_to(server, **options):
         peer = await server.next()
         peer.socket.transport.pause_reading()
         await server.next()
+        peer.socket.transport.abort()
 
 
 async def test_restart_replaces_the_socket(server: Host) -> None:
