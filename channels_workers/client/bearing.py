@@ -8,6 +8,7 @@ import math
 import random
 import time
 from base64 import urlsafe_b64decode
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from channels_workers.client.options import Token
@@ -25,6 +26,17 @@ def token_of(given: str | Token) -> Token:
     if token.expires is None:
         return Token(token.text, _expiry_of_jwt(token.text))
     return token
+
+
+def expiry_in(frame: Mapping[str, Any]) -> float | None:
+    """Return when a token expires whose renewal *frame* answers.
+
+    Its seconds do not depend on the clocks of both machines.
+    """
+    seconds, expires = frame.get("seconds"), frame.get("expires")
+    if is_time(seconds):
+        return time.time() + seconds
+    return expires if is_time(expires) else None
 
 
 def is_time(value: Any) -> TypeGuard[int | float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -20,7 +19,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from channels_workers.bearer import wire
-from channels_workers.client.bearing import is_time, renewal_delay, token_of
+from channels_workers.client.bearing import expiry_in, renewal_delay, token_of
 from channels_workers.client.delays import delay_after, delay_of, delay_told_by
 from channels_workers.client.exceptions import Closed, NotConnected
 from channels_workers.client.options import Options, Source, value_of, with_defaults
@@ -49,7 +48,8 @@ FORESEEN = (OSError, InvalidHandshake)  # TimeoutError is an OSError
 REPLACED = 4022
 ENDS = (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, FRAME_TOO_LARGE, REPLACED)
 
-_is_of_engine = re.compile(r'\s{0,20}\{\s{0,20}"type"\s{0,20}:\s{0,20}"channels_workers\.').match
+#: How the frames of the engine itself begin: exactly so, as the server does not count them.
+OF_ENGINE = '{"type": "channels_workers.'
 
 
 class _Connect(connect):
@@ -266,8 +266,8 @@ class Link:
             self.resumption.note_received()
         elif frame.get("type") == RESUME and self.resumption.is_wanted:
             self.resumption.take_token(frame)
-        elif frame.get("type") == wire.FRAME_TYPE and is_time(expires := frame.get("expires")):
-            self._renew_in(renewal_delay(expires))
+        elif frame.get("type") == wire.FRAME_TYPE:
+            self._renew_in(renewal_delay(expiry_in(frame)))
 
     async def _write(self, socket: ClientConnection, data: Data) -> None:
         if not self.resumption.is_wanted:
@@ -362,10 +362,10 @@ def _why(loss: State) -> str:
 
 def _frame_of_engine(data: Data) -> Mapping[str, Any] | None:
     """Return the content of a frame of the engine itself; None for any other."""
-    if not isinstance(data, str) or _is_of_engine(data) is None:
+    if not isinstance(data, str) or not data.startswith(OF_ENGINE):
         return None
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+        return {}
+    return found if isinstance(found, dict) else {}

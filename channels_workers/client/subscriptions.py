@@ -225,9 +225,9 @@ class GroupMessages(Messages):
         # Without a position to go on from, what was sent since the last connection is gone.
         is_gap = answer.get("gap") is True or (self._was_joined and self._since is None)
         self._was_joined = True
-        if isinstance(at, str) and self._last == self._since:
-            self._last = at
-            self.at = self.at or at
+        if self._last == self._since and (is_gap or isinstance(at, str)):
+            self._last = at if isinstance(at, str) else None
+            self.at = self.at or self._last
         if not self._joined.done():
             self._joined.set_result(None)
         await self._membership.note_joined(self)

@@ -59,6 +59,7 @@ ROWS = [
     ["tracing.hooks"],
     ["layers.codec", "layers.history", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
+    ["client"],
     [
         *("backoff", "bearer", "concurrency", "conf", "exceptions", "flow", "log_limits"),
         *("logs.filters", "processes", "signals"),
@@ -67,7 +68,10 @@ ROWS = [
     ["metrics.instruments"],
     ["metrics.interface", "metrics.layer", "metrics.tasks", "metrics.worker"],
     ["metrics.computed", "metrics.labels"],
-    ["context", "django_parts", "interface.types", "logs", "migrations", "models", "tables"],
+    [
+        *("context", "django_parts", "interface.close_codes", "interface.types", "logs"),
+        *("migrations", "models", "tables"),
+    ],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
 
@@ -89,7 +93,7 @@ INSIDE_FUNCTIONS |= {
     ("tasks.backend", "tasks.transactions"),
 }
 #: The package of an extra may be missing, and the error names the extra.
-INSIDE_FUNCTIONS.add(("jwt", "jwt.validator"))
+INSIDE_FUNCTIONS |= {("client", "client.client"), ("jwt", "jwt.validator")}
 INSIDE_FUNCTIONS |= {("exporter", f"metrics.{name}") for name in ("beginning", "server", "stored")}
 
 

@@ -32,6 +32,11 @@ PUBLIC = {
     "channel": "Channel Group",
     "delay": "acancel cancel",
     "delay.apps": "DelayConfig",
+    "client": """
+        Client ClientError Closed Connection Entry FieldError GroupMessages Message Messages
+        NotConnected Options Outbox OutboxFull ReadsTooSlowly Refused ReplyLost State StreamMessages
+        Token new_nonce
+    """,
     "decorators": "ConsumerDecorator Finish always never",
     "exceptions": """
         AcceptConnection ChannelError ChannelFull ChannelSocketException ConsumeLater DenyConnection

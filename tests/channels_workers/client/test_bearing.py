@@ -4,7 +4,7 @@ import jwt
 import pytest
 
 from channels_workers.client import Token
-from channels_workers.client.bearing import renewal_delay, token_of
+from channels_workers.client.bearing import expiry_in, renewal_delay, token_of
 
 SECRET = "a secret of the tests, of 32 bytes and more"
 
@@ -39,3 +39,10 @@ def test_the_renewal_is_early_and_random() -> None:
     assert all(delay is not None and 59 < delay <= 80 for delay in delays)
     assert renewal_delay(None) is None
     assert renewal_delay(time.time() - 1) is None
+
+
+def test_the_seconds_in_an_answer_count_more_than_the_clock() -> None:
+    now = time.time()
+    assert now + 60 <= (expiry_in({"expires": 1.0, "seconds": 60}) or 0) <= now + 70
+    assert expiry_in({"expires": 1.0, "seconds": None}) == 1.0
+    assert expiry_in({"expires": None}) is None
