@@ -94,7 +94,10 @@ PUBLIC = {
     "test.http": "HttpClient",
     "test.liveserver": "ChannelLiveServerTestCase",
     "test.websocket": "WSClient json_module",
-    "tokens": "TokenRefused TokenUser close_sockets_of issue token_user verify",
+    "tokens": """
+        TokenRefused TokenUser TokenUserMiddleware close_sockets_of http_token_user issue token_user
+        verify
+    """,
     "tokens.signed": "issue validate",
     "worker": "Worker WorkerGroup logger",
 }
