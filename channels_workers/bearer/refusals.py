@@ -68,5 +68,5 @@ class RefusedTokens:
         return max(0, math.ceil(began + PERIOD - time.monotonic())) if count >= limit else 0
 
 
-#: Those of requests, in this process.
-of_requests = RefusedTokens()
+#: Those of this process.
+refused_tokens = RefusedTokens()

@@ -13,14 +13,14 @@ from django.http.response import HttpResponseBase
 
 from channels_workers.bearer import wire
 from channels_workers.bearer.configuration import token_settings
-from channels_workers.bearer.refusals import of_requests
+from channels_workers.bearer.refusals import refused_tokens
 from channels_workers.decorators import ConsumerDecorator
 from channels_workers.exceptions import ChannelSocketException
 from channels_workers.handler import scope_of
-from channels_workers.interface.client_address import network_of, readable
 from channels_workers.log_limits import flood
 from channels_workers.logs import fields, shown
 from channels_workers.message import Consumer, Message
+from channels_workers.tokens.handshake import client_of, counted_address
 from channels_workers.tokens.validation import TokenRefused, TokenUser, verify
 
 #: Clients can cause its lines without end.
@@ -125,9 +125,8 @@ def _prepare(message: Message) -> None:
     # Imported here: consumers are imported before the apps are ready, which models must not be.
     from django.contrib.auth.models import AnonymousUser  # noqa: PLC0415
 
-    client = message.get("client")
-    address = str(client[0]) if client else ""
-    found = _user_of(scope_of(message)["headers"], address, message["path"])
+    client = client_of(message)
+    found = _user_of(scope_of(message)["headers"], client, message["path"])
     message.user = AnonymousUser() if found is None else found.user
     message.token_claims = {} if found is None else dict(found.claims)
 
@@ -140,15 +139,15 @@ def _user_of(headers: wire.Headers, client: str, path: str) -> TokenUser | None:
     tokens = wire.bearers(headers, token_settings().TOKEN_SIZE)
     if not tokens:
         return None
-    address = network_of(readable(client)) if client else ""
-    if wait := of_requests.wait(address):
+    address = counted_address(client)
+    if wait := refused_tokens.wait(address):
         raise _Unauthorized(wait)
     try:
         if len(tokens) > 1:
             raise TokenRefused("there are several")
         return verify(tokens[0])
     except TokenRefused as error:
-        of_requests.note(address)
+        refused_tokens.note(address)
         logger.warning(
             "The token of a request to %s is refused: %s",
             shown(path),

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from django.views.decorators.csrf import csrf_protect
 from pytest_django import Settings
 
 from channels_workers.bearer import refusals
-from channels_workers.bearer.refusals import RefusedTokens, of_requests
+from channels_workers.bearer.refusals import RefusedTokens
 from channels_workers.handler import AsgiHandler
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import REQUEST
@@ -31,13 +30,6 @@ MIDDLEWARE = (
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "channels_workers.tokens.TokenUserMiddleware",
 )
-
-
-@pytest.fixture(autouse=True)
-def counted() -> Iterator[RefusedTokens]:
-    of_requests._counts.clear()
-    yield of_requests
-    of_requests._counts.clear()
 
 
 def bearer(token: str) -> dict[str, str]:
