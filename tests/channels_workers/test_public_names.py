@@ -37,7 +37,12 @@ PUBLIC = {
         NotConnected Options Outbox OutboxFull ReadsTooSlowly Refused ReplyLost State StreamMessages
         Token new_nonce
     """,
+    "declarations": "Declaration Exchange JsonSchema Keywords declaration_of declares sends",
     "decorators": "ConsumerDecorator Finish always never",
+    "envelope": """
+        DEFERRED Envelope EnvelopeConsumer Refused Stream accept agroup_send asend content_of
+        envelope group_send refuse reply send stream
+    """,
     "exceptions": """
         AcceptConnection ChannelError ChannelFull ChannelSocketException ConsumeLater DenyConnection
         LayerRefused LayerUnavailable LayerUnfit MessageError MessageTooLarge OnceRefused OutboxFull
@@ -68,6 +73,10 @@ PUBLIC = {
     "routing": """
         Include Match Route RouteClass Router connect_consumer get_router include null_consumer
         route route_class
+    """,
+    "schemas": """
+        Invalid Reader TypedWebsocketConsumer declares plain read read_text receives schema_of sends
+        write
     """,
     "security.websockets": """
         AllowedHostsOnlyOriginValidator AllowedOriginsOnlyOriginValidator BaseOriginValidator
