@@ -216,12 +216,15 @@ class GroupMessages(Messages):
         """Take the answer to a join, behind the messages that it replays."""
         if self._call is not join:
             return
-        self._call = None
         if isinstance(answer, Refused):
+            self._call = None
             self._membership.leave_group(self, answer)
             return
         alias, at = answer.get("name"), answer.get("at")
         self.alias = alias if isinstance(alias, str) else self.name
+        # What came before the answer is before its position.
+        await self._membership.note_joined(self)
+        self._call = None
         # Without a position to go on from, what was sent since the last connection is gone.
         is_gap = answer.get("gap") is True or (self._was_joined and self._since is None)
         self._was_joined = True
@@ -230,7 +233,6 @@ class GroupMessages(Messages):
             self.at = self.at or self._last
         if not self._joined.done():
             self._joined.set_result(None)
-        await self._membership.note_joined(self)
         if is_gap:
             await self.put(None, 0)
 

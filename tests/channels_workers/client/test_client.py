@@ -476,7 +476,8 @@ async def test_a_group_with_another_name(server: Host) -> None:
         peer = await server.next()
         frame = await peer.receive()
         await say(peer, 1, group="user-42")  # its name is not known yet
-        await peer.send(type="joined", id=frame["id"], group="me", name="user-42", gap=False)
+        answer = {"group": "me", "name": "user-42", "at": at(1), "gap": False}
+        await peer.send(type="joined", id=frame["id"], **answer)
         await say(peer, 2, group="user-42")
         assert (await soon(reading)).payload == 1
         assert (await soon(anext(group))).payload == 2
