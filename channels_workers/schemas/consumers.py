@@ -9,19 +9,19 @@ from channels_workers.generic.base import call
 from channels_workers.generic.websockets import JsonWebsocketConsumer
 from channels_workers.message import Message
 from channels_workers.schemas.frames import exchanges_of, read_frame
-from channels_workers.schemas.reading import Extra, Reader
+from channels_workers.schemas.reading import MOST_VALUES, Extra, Reader
 from channels_workers.schemas.writing import write
 
 
 class TypedWebsocketConsumer(JsonWebsocketConsumer):
     """A :class:`~channels_workers.generic.websockets.JsonWebsocketConsumer` of types.
 
-    :meth:`receive` gets an instance of one of the types in :attr:`receives`, and :meth:`send` and
-    :meth:`group_send` take an instance of any type. For a frame that is of none of them
-    :meth:`receive` is not called: see :func:`~channels_workers.schemas.receives`.
+    ``receive`` gets an instance of one of the types in :attr:`receives`, and ``send`` and
+    ``group_send`` take an instance of any type. For a frame that is of none of them
+    ``receive`` is not called: see :func:`~channels_workers.schemas.receives`.
     """
 
-    #: The types of frames from clients. Empty: :meth:`receive` gets the decoded JSON.
+    #: The types of frames from clients. Empty: ``receive`` gets the decoded JSON.
     receives: ClassVar[tuple[Any, ...]] = ()
 
     #: The types of frames to clients, for the AsyncAPI document.
@@ -33,12 +33,16 @@ class TypedWebsocketConsumer(JsonWebsocketConsumer):
     #: ``"forbid"``, or ``"ignore"`` for keys that a type does not have.
     extra: ClassVar[Extra] = "forbid"
 
+    #: How many values a frame may have.
+    most_values: ClassVar[int] = MOST_VALUES
+
     _reader: ClassVar[Reader | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make the reader. ``TypeError`` if it cannot tell the types apart."""
         super().__init_subclass__(**kwargs)
-        cls._reader = Reader(cls.receives, cls.by, cls.extra) if cls.receives else None
+        options = cls.by, cls.extra, cls.most_values
+        cls._reader = Reader(cls.receives, *options) if cls.receives else None
 
     @classmethod
     def declaration(cls) -> Declaration:
@@ -48,7 +52,7 @@ class TypedWebsocketConsumer(JsonWebsocketConsumer):
         return Declaration((*received, *sent))
 
     def raw_receive(self, message: Message, **kwargs: Any) -> None:
-        """Read a frame for :meth:`receive`, or answer it with an error."""
+        """Read a frame for ``receive``, or answer it with an error."""
         if self._reader is None:
             super().raw_receive(message, **kwargs)
         else:
