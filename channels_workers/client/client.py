@@ -39,7 +39,7 @@ class Client(Reconnecting):
     """A client of consumers that speak the protocol ``channels-workers.v1``.
 
     *url* is an address, or a function or coroutine function that returns one for each attempt.
-    *options* are those of :class:`Options`, and *resume* is true::
+    *options* are those of the reference, and *resume* is true::
 
         async with Client("wss://example.com/board/", token=get_token) as client:
             await client.send({"text": "hello"})

@@ -76,7 +76,7 @@ class Connection(Reconnecting):
     """A WebSocket to *url* that reconnects by itself, with any server.
 
     *url* is a ``ws:`` or ``wss:`` address, or a function or coroutine function that returns one for
-    each attempt. *options* are those of :class:`Options`::
+    each attempt. *options* are those of the reference::
 
         async with Connection("wss://example.com/board/") as connection:
             async for data in connection:

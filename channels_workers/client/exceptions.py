@@ -27,7 +27,7 @@ class ClientError(Exception):
 
 
 class Closed(ClientError):
-    """The connection is closed: by :meth:`close`, or with a code after which it does not return.
+    """The connection is closed: by ``close()``, or with a code after which it does not return.
 
     *code* and *reason* are those of the close frame.
     """
