@@ -37,6 +37,10 @@ STEADY = 5.0
 #: How many states an iterator that is not read keeps: the newest.
 STATES = 100
 
+#: The time between two tokens (s), however soon they expire: a server must not make the client ask
+#: for tokens without end.
+TOKEN_PAUSE = 5.0
+
 #: The delay after a token function that failed for a renewal (s).
 RENEW_AGAIN = 5.0
 
@@ -91,7 +95,7 @@ class Link:
         self._watches: dict[int, deque[State]] = {}
         self._changed = asyncio.Event()
         self._attempts = self._failures = self._refusals = 0
-        self._opened_at = 0.0
+        self._opened_at = self._asked_at = 0.0
         self._expires: float | None = None
 
     # What its owner calls
@@ -214,6 +218,7 @@ class Link:
         headers = {**await value_of(options["headers"])}
         self._expires = None
         if options["token"] is not None:
+            self._asked_at = time.monotonic()
             token = token_of(await value_of(options["token"]))
             headers["Authorization"] = f"Bearer {token.text}"
             self._expires = token.expires
@@ -325,7 +330,8 @@ class Link:
     def _renew_in(self, delay: float | None) -> None:
         self._stop_renewing()
         if delay is not None and self.options["token"] is not None:
-            self._renewing = asyncio.create_task(self._renew(delay))
+            pause = self._asked_at + TOKEN_PAUSE - time.monotonic()
+            self._renewing = asyncio.create_task(self._renew(max(delay, pause)))
 
     def _stop_renewing(self) -> None:
         if self._renewing is not None:
@@ -337,6 +343,7 @@ class Link:
         source = self.options["token"]
         while source is not None:
             await asyncio.sleep(delay)
+            self._asked_at = time.monotonic()
             try:
                 token = token_of(await value_of(source))
             except Exception as error:  # noqa: BLE001  (logged; it tries again)

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -254,6 +255,12 @@ async def test_a_refused_fixed_token_is_final(server: Host) -> None:
             await soon(anext(connection))
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("channels_workers.client.link.TOKEN_PAUSE", 0.05)
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_the_token_is_renewed_before_it_expires(server: Host) -> None:
     begun = time.time()
 
@@ -271,6 +278,27 @@ async def test_the_token_is_renewed_before_it_expires(server: Host) -> None:
         assert await soon(anext(connection)) == "after"  # the answers are not for the application
 
 
+async def test_a_server_cannot_make_it_ask_for_tokens_without_end(
+    server: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels_workers.client.link.TOKEN_PAUSE", 0.2)
+    asked: list[float] = []
+
+    def token() -> str:
+        asked.append(time.monotonic())
+        return "t"
+
+    async with connection_to(server, token=token):
+        peer = await server.next()
+        for _ in range(3):
+            for _ in range(50):
+                await peer.send(type="channels_workers.token", seconds=0.01, expires=1)
+            assert (await peer.receive())["token"] == "t"
+    assert len(asked) == 4
+    assert all(after - before >= 0.19 for before, after in pairwise(asked))
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_a_failed_renewal_is_tried_again(
     server: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
