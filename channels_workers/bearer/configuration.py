@@ -57,6 +57,10 @@ class TokenSettings:
     #: For how long tokens of `issue()` are valid.
     SIGNED_LIFETIME: float = 300.0
 
+    #: How many invalid tokens an address may send within a minute to one process. Then its tokens
+    #: are refused unread until the minute is over. 0 for no limit.
+    REFUSED_PER_ADDRESS: int = 0
+
     #: The names of parameters in query strings whose values no log line may contain.
     SECRET_PARAMETERS: Sequence[str] = (
         *("token", "access_token", "id_token", "refresh_token"),
@@ -94,7 +98,7 @@ class JwtSettings:
     USER_FIELD: str = "pk"
 
 
-MAY_BE_ZERO = ("LEEWAY", "LONGEST")
+MAY_BE_ZERO = ("LEEWAY", "LONGEST", "REFUSED_PER_ADDRESS")
 
 Values = TypeVar("Values", TokenSettings, JwtSettings)
 

@@ -11,6 +11,7 @@ from django.contrib import auth
 from channels_workers.auth import EXPIRES_KEY, USER_KEYS, set_user_of_channel
 from channels_workers.bearer import wire
 from channels_workers.bearer.configuration import token_settings
+from channels_workers.bearer.refusals import refused_tokens
 from channels_workers.channel import Group
 from channels_workers.decorators import ConsumerDecorator
 from channels_workers.exceptions import ChannelSocketException, DenyConnection
@@ -20,7 +21,7 @@ from channels_workers.log_limits import flood
 from channels_workers.logs import fields, shown
 from channels_workers.message import Consumer, Message
 from channels_workers.sessions import channel_session
-from channels_workers.tokens.handshake import tokens_of
+from channels_workers.tokens.handshake import client_of, counted_address, tokens_of
 from channels_workers.tokens.validation import TokenRefused, TokenUser, verify
 
 #: The end of a socket whose new token never expires, a Unix time (s): it replaces the former one.
@@ -97,12 +98,16 @@ def _take_of_handshake(message: Message) -> None:
     tokens = tokens_of(message)
     if not tokens:
         return
+    address = counted_address(client_of(message))
+    if wait := refused_tokens.wait(address):
+        raise DenyConnection(f"its address has sent too many invalid tokens; {wait} s are left")
     try:
         if len(tokens) > 1:
             raise TokenRefused("there are several")
         found = verify(tokens[0])
         _log_in(message, found)
     except TokenRefused as error:
+        refused_tokens.note(address)
         raise DenyConnection(f"its token is refused: {error}") from None
     if found.expires is not None:
         message.reply_channel.send({"expires": found.expires})

@@ -60,6 +60,7 @@ ROWS = [
     ["tracing.hooks"],
     ["layers.codec", "layers.history", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],
+    ["client"],
     [
         *("backoff", "bearer", "concurrency", "conf", "exceptions", "flow", "log_limits"),
         *("logs.filters", "processes", "signals"),
@@ -69,8 +70,8 @@ ROWS = [
     ["metrics.interface", "metrics.layer", "metrics.tasks", "metrics.worker"],
     ["metrics.computed", "metrics.labels"],
     [
-        *("context", "declarations", "django_parts", "interface.types", "logs", "migrations"),
-        *("models", "tables"),
+        *("context", "declarations", "django_parts", "interface.close_codes", "interface.types"),
+        *("logs", "migrations", "models", "tables"),
     ],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
@@ -102,7 +103,7 @@ INSIDE_FUNCTIONS |= {
     ("tasks.backend", "tasks.transactions"),
 }
 #: The package of an extra may be missing, and the error names the extra.
-INSIDE_FUNCTIONS.add(("jwt", "jwt.validator"))
+INSIDE_FUNCTIONS |= {("client", "client.client"), ("jwt", "jwt.validator")}
 INSIDE_FUNCTIONS |= {
     ("checks.envelope", "schemas.json_schema"),
     ("envelope.streams", "schemas.errors"),

@@ -32,6 +32,11 @@ PUBLIC = {
     "channel": "Channel Group",
     "delay": "acancel cancel",
     "delay.apps": "DelayConfig",
+    "client": """
+        Client ClientError Closed Connection Entry FieldError GroupMessages Message Messages
+        NotConnected Options Outbox OutboxFull ReadsTooSlowly Refused ReplyLost State StreamMessages
+        Token new_nonce
+    """,
     "declarations": "Declaration Exchange JsonSchema Keywords declaration_of declares sends",
     "decorators": "ConsumerDecorator Finish always never",
     "envelope": """
@@ -98,7 +103,10 @@ PUBLIC = {
     "test.http": "HttpClient",
     "test.liveserver": "ChannelLiveServerTestCase",
     "test.websocket": "WSClient json_module",
-    "tokens": "TokenRefused TokenUser close_sockets_of issue token_user verify",
+    "tokens": """
+        TokenRefused TokenUser TokenUserMiddleware close_sockets_of http_token_user issue token_user
+        verify
+    """,
     "tokens.signed": "issue validate",
     "worker": "Worker WorkerGroup logger",
 }

@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from channels_workers.bearer.configuration import JwtSettings, TokenSettings
 from channels_workers.checks.deployment import Budget, read_budget
+from channels_workers.client.options import DEFAULTS as CLIENT_DEFAULTS
 from channels_workers.conf import Configuration
 from channels_workers.interface import close_codes
 from channels_workers.layers.admin import LayerAdmin
@@ -74,6 +75,11 @@ def test_settings_of_tokens() -> None:
 def test_options_of_tasks() -> None:
     written = defaults_in(page("reference/settings").table("tasks"))
     assert written == {field.name: field.default for field in fields(Options)}
+
+
+def test_options_of_the_python_client() -> None:
+    written = defaults_in(page("reference/python/client").table("client-options"))
+    assert written == CLIENT_DEFAULTS
 
 
 def test_config_of_the_layers() -> None:

@@ -9,19 +9,22 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser, User
 from django.test import RequestFactory
+from django.utils.module_loading import import_string
 from pytest_django import Settings
 
 from channels_workers.bearer import wire
-from channels_workers.tokens import issue, verify
+from channels_workers.bearer.configuration import token_settings
+from channels_workers.tokens import TokenUserMiddleware, issue, verify
 from labs.harness.processes import clean_environment
 from labs.harness.project import ROOT
-from tests.channels_workers.clients import Client
+from tests.channels_workers.clients import Client, contents
 from tests.channels_workers.conftest import RunNext, client_socket, memory_layer, run_next
 from tests.docs.pages import Block, page
 
 __all__ = ["client_socket", "memory_layer", "run_next"]  # fixtures
 
 TOKENS, ISSUERS = page("how-to/tokens"), page("how-to/token-issuers")
+IN_HTTP = page("how-to/tokens-in-http")
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,6 +56,40 @@ def test_the_consumers_have_the_user(ann: User, client_socket: Client, run_next:
     client_socket.send(wire.to_frame(issue(ann)))
     run_next(names["ws_receive"])
     assert wire.FRAME_TYPE in client_socket.replies[-1]["text"]
+
+
+@pytest.mark.parametrize(
+    ("token", "status"),
+    [("valid", 200), ("nonsense", 401), ("", 401)],
+    ids=["valid", "bad", "none"],
+)
+def test_a_request_of_a_consumer(
+    token: str,
+    status: int,
+    ann: User,
+    client_socket: Client,
+    run_next: RunNext,
+) -> None:
+    answer = run(block_with(IN_HTTP.blocks, "def answer"))["answer"]
+    value = issue(ann) if token == "valid" else token
+    headers = [[b"authorization", f"Bearer {value}".encode()]] if value else []
+    layer = client_socket.layer
+    request = {"path": "/", "method": "GET", "headers": headers, "reply_channel": "answers"}
+    layer.apply([layer.make_send("http.request", request)])
+    run_next(answer, "http.request")
+    [reply] = contents(layer, "answers")
+    assert reply["status"] == status
+    assert status == 401 or reply["content"] == b"You are ann.\n"
+
+
+def test_the_settings_of_the_page_are_valid(settings: Settings) -> None:
+    names: dict[str, Any] = {"MIDDLEWARE": []}
+    for block in IN_HTTP.blocks:
+        if block.file:
+            exec(block.text, names)
+    settings.CHANNEL_TOKENS = names["CHANNEL_TOKENS"]
+    assert token_settings().REFUSED_PER_ADDRESS == 100
+    assert [import_string(path) for path in names["MIDDLEWARE"]] == [TokenUserMiddleware]
 
 
 def test_a_socket_without_a_token_is_refused(

@@ -11,6 +11,7 @@ import pytest
 from labs.harness.processes import Processes, clean_environment
 from labs.harness.project import ROOT
 from labs.harness.redis_server import RedisServer
+from tests.channels_workers.client.test_without_django import PROGRAM
 from tests.docs.pages import Page
 from tests.docs.test_tutorial import Project, opened, start_daphne, start_worker
 from tests.project.distributions import distributions
@@ -20,12 +21,13 @@ UV = Path(sys.executable).with_name("uv")
 #: The modules that need an extra.
 OPTIONAL = (
     *("channels_workers.tasks", "channels_workers.logs.json", "channels_workers.jwt"),
-    *("channels_workers.metrics", "channels_workers.schemas", "channels_workers.asyncapi"),
+    *("channels_workers.metrics", "channels_workers.client", "channels_workers.schemas"),
+    "channels_workers.asyncapi",
     *(f"channels_workers.tracing.{name}" for name in ("carriers", "failures", "spans")),
 )
 
 #: The extra of each of the first.
-EXTRAS = ("tasks", "logs", "jwt", "metrics", "schemas")
+EXTRAS = ("tasks", "logs", "jwt", "metrics", "client", "schemas")
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -129,10 +131,19 @@ def test_tracing_says_what_to_install(python: Path, tmp_path: Path) -> None:
 def test_the_extras_bring_their_packages(wheel: Path, tmp_path: Path) -> None:
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    install(python, f"{wheel}[jwt,logs,metrics,schemas,tasks,tracing]")
+    install(python, f"{wheel}[client,jwt,logs,metrics,schemas,tasks,tracing]")
     run(UV, "pip", "check", "--quiet", "--python", python)
     imported = run(python, "-c", IMPORT_ALL, cwd=tmp_path)
     assert modules() <= set(imported.split())
+
+
+def test_the_client_works_without_django(wheel: Path, tmp_path: Path) -> None:
+    run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    install(python, "websockets")
+    run(UV, "pip", "install", "--quiet", "--no-deps", "--python", python, wheel)
+    assert "django" not in run(UV, "pip", "list", "--python", python).lower()
+    assert run(python, "-W", "error", "-c", PROGRAM, cwd=tmp_path) == "pong\n"
 
 
 def test_the_upgrade_stub_says_what_to_install(python: Path, tmp_path: Path) -> None:

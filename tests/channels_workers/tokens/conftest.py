@@ -7,6 +7,7 @@ tokens
 """
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,10 +15,19 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
+from channels_workers.bearer.refusals import refused_tokens
+
 
 @pytest.fixture
 def ann() -> User:
     return get_user_model().objects.create_user("ann", password="old")
+
+
+@pytest.fixture(autouse=True)
+def _no_refusals() -> Iterator[None]:
+    refused_tokens._counts.clear()
+    yield
+    refused_tokens._counts.clear()
 
 
 @pytest.fixture

@@ -390,3 +390,25 @@ def stateless(token: str) -> Any:
         is_authenticated = is_active = True
 
     return TokenUser(Stateless(), time.time() + 60)
+
+
+def test_guesses_of_an_address_are_limited(
+    memory_layer: InMemoryChannelLayer,
+    settings: Settings,
+    tokens: dict[str, Any],
+    ann: User,
+    run_next: RunNext,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.CHANNEL_TOKENS = {**tokens, "REFUSED_PER_ADDRESS": 2}
+
+    def try_token(token: str, address: str = "2001:db8::1") -> bool:
+        client = Client(memory_layer)
+        client.connect(token=token, client=[address, 5])
+        run_next(tell)
+        return client.replies != [{"close": True}]
+
+    assert [try_token("guess"), try_token("guess", "2001:db8::2")] == [False, False]
+    assert not try_token(issue(ann), "2001:db8::3")  # of the same network
+    assert "too many invalid tokens" in caplog.text
+    assert try_token(issue(ann), "192.0.2.1")

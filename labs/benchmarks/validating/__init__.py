@@ -1,0 +1,1 @@
+"""Measures what the tokens of sockets cost a worker."""
