@@ -1,24 +1,35 @@
-"""What the sockets of the protocol ``channels-workers.v1`` receive and send.
+"""What sockets with streams receive and send: the frames around the payloads.
 
-The reference has a page about the protocol. Its consumers say which streams they have, and with
-which types; this module knows the frames around these.
+The streams are those of the protocol ``channels-workers.v1``, about which the reference has a page,
+or those of a demultiplexer, as in Channels 1.x.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import UnionType
-from typing import Any, Protocol, Union, get_args, get_origin
+from typing import Any, Protocol, Union, get_args, get_origin, get_type_hints
 
 from channels_workers.bearer import wire
-from channels_workers.declarations import Declaration, Exchange, JsonSchema, Wrap
-from channels_workers.schemas.frames import LARGEST_ID
+from channels_workers.declarations import (
+    Declaration,
+    Exchange,
+    JsonSchema,
+    Wrap,
+    declaration_of,
+)
+from channels_workers.generic.websockets import WebsocketDemultiplexer
+from channels_workers.schemas.frames import LABEL, LARGEST_ID
 from channels_workers.schemas.reading import tags_of
 
 NAME = {"type": "string", "minLength": 1, "maxLength": 100}
-NONCE = {"type": "string", "pattern": "^[!-~]{1,64}$"}
+NONCE = {"type": "string", "pattern": LABEL}
 ID = {"anyOf": [NONCE, {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}]}
+
+#: The attribute of a function with envelopes that has the type of its payload.
+PAYLOAD = "envelope_payload"
 
 #: The position of a message in the history of its group.
 POSITION = {"type": "string", "description": "A position in the history of the group."}
@@ -26,6 +37,15 @@ POSITION = {"type": "string", "description": "A position in the history of the g
 
 class Stream(Protocol):
     """A stream of a consumer: its types, and a sentence."""
+
+    payload: Any
+    reply: Any
+    description: str
+
+
+@dataclass
+class FunctionStream:
+    """What a function with envelopes takes: the frames without a stream."""
 
     payload: Any
     reply: Any
@@ -74,12 +94,13 @@ JOIN = _described(
 )
 JOINED = _described(
     "Joined",
-    "The client is in the group. Messages that it missed follow.",
+    "The client is in the group, and has what it missed.",
     _frame(
         "joined",
-        ("at",),
+        ("name", "at"),
         id=ID,
         group=NAME,
+        name={**NAME, "description": "The group of its messages, if that has another name."},
         at=POSITION,
         gap={"type": "boolean", "description": "Whether missed messages are gone: fetch."},
     ),
@@ -151,8 +172,48 @@ def members(kind: Any) -> tuple[tuple[Any, ...], str]:
 
 
 def declaration_in(consumer: Any) -> Declaration:
-    """Return the declaration of a consumer with ``streams()`` and ``sends``, mappings."""
+    """Return the declaration of a consumer of envelopes, or of a demultiplexer.
+
+    A class of the former has ``streams()`` and ``sends``, and a function the type of its payload.
+    The consumers of the streams of a demultiplexer declare their payloads.
+    """
+    found = Declaration()
+    if isinstance(consumer, type) and issubclass(consumer, WebsocketDemultiplexer):
+        found = Declaration(tuple(_of_demultiplexer(consumer)))
     streams, sends = getattr(consumer, "streams", None), getattr(consumer, "sends", None)
     if callable(streams) and isinstance(sends, Mapping):
-        return declaration_of_streams(streams(), sends)
-    return Declaration()
+        found += declaration_of_streams(streams(), sends)
+    elif hasattr(consumer, PAYLOAD):
+        found += declaration_of_streams({"": _of_function(consumer)}, {})
+    return found
+
+
+def _of_function(consumer: Any) -> FunctionStream:
+    """Return what a function with envelopes takes, and returns."""
+    function = inspect.unwrap(consumer)
+    reply = get_type_hints(function, include_extras=True).get("return", Any)
+    text = (inspect.getdoc(function) or "").partition("\n\n")[0]
+    return FunctionStream(getattr(consumer, PAYLOAD), reply, " ".join(text.split()))
+
+
+def _of_demultiplexer(consumer: type[WebsocketDemultiplexer]) -> Iterator[Exchange]:
+    for stream, each in consumer.consumers.items():
+        for exchange in declaration_of(each).exchanges:
+            wrap = _in_stream(str(stream), exchange.wrap)
+            yield replace(
+                exchange, stream=str(stream), wrap=wrap, frame=exchange.frame or "payload"
+            )
+
+
+def _in_stream(stream: str, inner: Wrap | None) -> Wrap:
+    """Return what puts the schema of a payload into that of a frame of Channels 1.x."""
+
+    def wrap(payload: dict[str, Any]) -> dict[str, Any]:
+        properties = {"stream": {"const": stream, "type": "string"}}
+        return {
+            "type": "object",
+            "properties": {**properties, "payload": inner(payload) if inner else payload},
+            "required": ["stream", "payload"],
+        }
+
+    return wrap

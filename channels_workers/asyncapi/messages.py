@@ -42,12 +42,10 @@ class Messages:
                 self._payloads.append((kind, mode, {"$ref": f"{SCHEMAS}{name}"}))
 
     def _free_name(self, kind: JsonSchema) -> str:
-        name, number = kind.name, 2
-        while self.schemas.get(name, {"title": name, **kind.schema}) != {
-            "title": name,
-            **kind.schema,
-        }:
-            name, number = f"{kind.name}{number}", number + 1
+        name, number = as_name(kind.name), 2
+        base = name
+        while name in self.schemas and self.schemas[name] != {"title": name, **kind.schema}:
+            name, number = f"{base}{number}", number + 1
         return name
 
     def _adjust(self, exchange: Exchange) -> None:

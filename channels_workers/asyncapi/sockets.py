@@ -14,7 +14,6 @@ from channels_workers.checks.routes import RouteTo, all_routes
 from channels_workers.declarations import Declaration, declaration_of
 from channels_workers.decorators import decorators_of
 from channels_workers.generic.base import BaseConsumer
-from channels_workers.layers.types import CONNECT, DISCONNECT, RECEIVE
 from channels_workers.logs import name_of
 
 #: Decorators that take the user of the browser's session, and the attributes of classes.
@@ -74,7 +73,7 @@ def sockets_of(routing: Iterable[Any]) -> list[Socket]:
     """Return the sockets of *routing* in its order, one for each path."""
     found: dict[tuple[str, ...], Socket] = {}
     for to in all_routes(routing):
-        if to.channel in (CONNECT, RECEIVE, DISCONNECT):
+        if to.channel.startswith("websocket."):
             patterns = tuple(each.pattern for each in to.filters.get("path", ()))
             if patterns not in found:
                 found[patterns] = Socket(address_of(patterns) if patterns else Address(""))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from channels_workers.asyncapi.document import Document
+from channels_workers.asyncapi.document import Document, unused
 
 Schema = Mapping[str, Any]
 
@@ -20,7 +20,7 @@ _NAMES = {
     "number": "number",
     "boolean": "boolean",
     "null": "null",
-    "object": "Record<string, unknown>",
+    "object": "{ [key: string]: unknown }",
     "array": "unknown[]",
 }
 
@@ -41,7 +41,8 @@ class Module:
         self._types: dict[str, Schema] = dict(components["schemas"])
         for name, message in components["messages"].items():
             self._types.setdefault(name, message["payload"])
-        self._names = self._merged()
+        self._seen: set[str] = set()
+        self._names = self._different(self._merged())
 
     def text(self) -> str:
         """Return the text of the module."""
@@ -50,7 +51,7 @@ class Module:
         return "\n".join([HEADER, *dict.fromkeys(found), *sockets])
 
     def _merged(self) -> dict[str, str]:
-        """Return the names of types. One for both directions, if they are the same for TypeScript.
+        """Return the common name of types that differ by direction, but not for TypeScript.
 
         The keys that an object must not have make the difference, of which it knows nothing.
         """
@@ -60,16 +61,27 @@ class Module:
             if {f"{base}-Input", f"{base}-Output"} <= self._types.keys()
         }
         while True:
-            self._names = {each: type_name(base) for base in pairs for each in pairs[base]}
+            merged = {each: base for base in pairs for each in pairs[base]}
+            self._names = {each: type_name(base) for each, base in merged.items()}
             unlike = [
                 base
                 for base, (one, other) in pairs.items()
                 if self._declaration(one) != self._declaration(other)
             ]
             if not unlike:
-                return self._names
+                return merged
             for base in unlike:
                 del pairs[base]
+
+    def _different(self, merged: Mapping[str, str]) -> dict[str, str]:
+        """Return the names of types, of which no two are the same, as ``a.b`` and ``a_b`` would."""
+        names: dict[str, str] = {}
+        for component in self._types:
+            base = merged.get(component, component)
+            if base not in names:
+                names[base] = unused(type_name(base), self._seen)
+            names[component] = names[base]
+        return names
 
     def _name(self, component: str) -> str:
         return self._names.get(component) or type_name(component)
@@ -87,7 +99,7 @@ class Module:
 
     def _alias(self, name: str, messages: list[str], text: str) -> str:
         types = _union(map(self._name, messages))
-        return f"{comment(text)}export type {name} = {types};\n"
+        return f"{comment(text)}export type {unused(name, self._seen)} = {types};\n"
 
     def _declaration(self, name: str) -> str:
         """Return the exported type for the component *name*."""
@@ -123,7 +135,7 @@ class Module:
         if kind == "array" and "items" in schema:
             return self._of_array(schema, depth)
         if kind == "object" and isinstance(schema.get("additionalProperties"), Mapping):
-            return f"Record<string, {self._type(schema['additionalProperties'], depth)}>"
+            return f"{{ [key: string]: {self._type(schema['additionalProperties'], depth)} }}"
         return _NAMES.get(str(kind), "unknown")
 
     def _of_array(self, schema: Schema, depth: int) -> str:

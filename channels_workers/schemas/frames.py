@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
 from channels_workers.declarations import Declaration, Exchange, JsonSchema, declare
-from channels_workers.decorators import ConsumerDecorator, never
+from channels_workers.decorators import ConsumerDecorator
 from channels_workers.exceptions import ChannelSocketException
 from channels_workers.layers.types import RECEIVE
 from channels_workers.log_limits import flood
-from channels_workers.logs import fields, shown
+from channels_workers.logs import fields, name_of, shown
 from channels_workers.message import Consumer, Message
+from channels_workers.outbox import running
 from channels_workers.schemas.errors import FIELDS, Invalid, invalid
 from channels_workers.schemas.reading import MOST_VALUES, Extra, Reader, loaded
 
-#: The longest nonce or id that an error returns (characters), and the largest number.
-LONGEST_ID, LARGEST_ID = 64, 2**53 - 1
+#: The largest id that is a number: JavaScript counts no further.
+LARGEST_ID = 2**53 - 1
 
-#: The keys of a frame that the error for it returns.
-ECHOED = ("id", "nonce")
+#: A frame with more characters is read in a thread, if its consumer is a coroutine.
+LARGE = 16 * 1024
 
+#: The nonces of the protocol ``channels-workers.v1``, and the ids that are texts.
+LABEL = "^[!-~]{1,64}$"
+
+_label = re.compile(LABEL)
+
+_NONCE = {"type": "string", "pattern": LABEL, "description": "That of the frame, if it is valid."}
 _ID = {
     "anyOf": [
-        {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
+        {"type": "string", "pattern": LABEL},
         {"type": "integer", "minimum": 0, "maximum": LARGEST_ID},
     ],
-    "description": "That of the frame, if it had a valid one.",
+    "description": "That of the frame, if it is valid.",
 }
 
 #: The answer to a frame that is not of its type.
@@ -58,7 +66,7 @@ REFUSAL = JsonSchema(
                 "maxItems": FIELDS,
             },
             "id": _ID,
-            "nonce": _ID,
+            "nonce": _NONCE,
         },
         "required": ["type", "code", "message", "fields"],
     },
@@ -67,6 +75,11 @@ REFUSAL = JsonSchema(
 logger = logging.getLogger(__name__)
 #: Clients can cause its lines without end.
 logger.addFilter(flood)
+
+
+def is_large(message: Message) -> bool:
+    """Say whether a frame takes so long to read that the event loop should not wait for it."""
+    return len(message.get("text") or "") > LARGE
 
 
 class _Refused(ChannelSocketException):
@@ -86,7 +99,7 @@ class _Receives(ConsumerDecorator):
     """The decorator :func:`receives` for one *reader*."""
 
     def __init__(self, reader: Reader) -> None:
-        super().__init__("receives", self._read, blocks=never)
+        super().__init__("receives", self._read, blocks=is_large)
         self.reader = reader
         self.declaration = Declaration(exchanges_of(reader))
 
@@ -146,14 +159,16 @@ def read_frame(reader: Reader, message: Message) -> Any:
 
 def refuse(message: Message, error: Invalid, **echo: Any) -> None:
     """Answer the frame *message* with *error*, and log it. *echo* are further keys."""
-    path = shown(str(message.get("path", "-")))
+    path, outbox = shown(str(message.get("path", "-"))), running()
     logger.warning(
-        "A frame to %s is not of its type: %s. Its client got the error",
+        "A frame to %s is not of its type: %s. Its client got this error: correct the client, or "
+        "the type",
         path,
         shown(str(error)),
         extra=fields(
             "invalid_frame",
             connection=message.reply_channel.name,
+            consumer=name_of(outbox.consumer) if outbox else None,
             message_id=message.id,
             path=path,
             request_id=message.request_id,
@@ -166,11 +181,11 @@ def echoed(value: Any) -> dict[str, Any]:
     """Return the id and the nonce of the frame *value*, if they are valid ones."""
     if not isinstance(value, dict):
         return {}
-    return {key: value[key] for key in ECHOED if _is_id(value.get(key))}
+    found, nonce = value.get("id"), value.get("nonce")
+    is_number = type(found) is int and 0 <= found <= LARGEST_ID
+    echo = {"id": found} if is_number or _is_label(found) else {}
+    return {**echo, "nonce": nonce} if _is_label(nonce) else echo
 
 
-def _is_id(value: Any) -> bool:
-    if type(value) is int:
-        return 0 <= value <= LARGEST_ID
-    is_text = isinstance(value, str) and 0 < len(value) <= LONGEST_ID
-    return is_text and value.isascii() and value.isprintable()
+def _is_label(value: Any) -> bool:
+    return isinstance(value, str) and _label.fullmatch(value) is not None

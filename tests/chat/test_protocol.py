@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 from django.core.management import call_command
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from channels_workers.schemas import schema_of
@@ -71,6 +71,7 @@ VALUES = {
 }
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.fixed_dictionaries({}, optional=VALUES))
 @example({"handle": "ann", "message": "hi"})
 @example({"type": "edit", "id": 1, "message": "hi", "nonce": "n"})

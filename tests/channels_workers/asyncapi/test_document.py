@@ -189,6 +189,15 @@ def test_types_of_one_name_are_told_apart() -> None:
     VALIDATOR.validate(found)
 
 
+def test_names_are_made_fit_for_references() -> None:
+    def consumer(message: Message) -> None: ...
+
+    declare(consumer, Declaration((Exchange("send", (JsonSchema("My type/1", {}),)),)))
+    found = document([route("websocket.receive", consumer, path="^/$")]).as_json()
+    VALIDATOR.validate(found)
+    assert list(found["components"]["schemas"]) == ["My_type_1"]
+
+
 def test_two_messages_cannot_have_one_name() -> None:
     def consumer(message: Message) -> None: ...
 

@@ -6,12 +6,18 @@ from typing import Any, ClassVar
 
 import jsonschema
 import pytest
+from pytest_django import Settings
 
 from channels_workers.asyncapi.envelopes import declaration_of_streams, members
 from channels_workers.declarations import declare
+from channels_workers.generic.websockets import WebsocketDemultiplexer
 from channels_workers.message import Message
 from channels_workers.routing import route
+from channels_workers.schemas import TypedWebsocketConsumer, plain
+from channels_workers.sessions import channel_session
+from channels_workers.test import WSClient
 from tests.channels_workers.asyncapi.sites import VALIDATOR, document
+from tests.channels_workers.conftest import MEMORY
 from tests.channels_workers.schemas.kinds import Move, Point, Say
 
 
@@ -147,6 +153,70 @@ def test_the_subprotocol_is_named(found: dict[str, Any]) -> None:
 )
 def test_the_members_of_a_type(kind: Any, expected: Any) -> None:
     assert members(kind) == expected
+
+
+def test_whatever_says_its_streams_is_described() -> None:
+    def consumer(message: Message) -> None: ...
+
+    consumer.streams = lambda: {"": Stream(Point)}  # type: ignore[attr-defined]
+    consumer.sends = {}  # type: ignore[attr-defined]
+    found = document([route("websocket.receive", consumer, path="^/$")]).as_json()
+    assert "root.receive.request" in found["operations"]
+
+
+def test_a_function_with_envelopes_is_described() -> None:
+    envelope = pytest.importorskip("channels_workers.envelope")
+
+    @channel_session
+    @envelope.envelope(payload=Say | Move)
+    def consumer(message: Message) -> Point:
+        """Talk.
+
+        More.
+        """
+        return Point(1, 2)
+
+    found = document([route("websocket.receive", consumer, path="^/$")]).as_json()
+    VALIDATOR.validate(found)
+    request = found["operations"]["root.receive.request"]
+    assert request["description"] == "Talk."
+    assert [each["$ref"].rpartition("/")[2] for each in request["messages"]] == [
+        *("request.Say", "request.Move"),
+    ]
+    assert [each["$ref"].rpartition("/")[2] for each in request["reply"]["messages"]] == [
+        *("reply.Point", "ErrorFrame"),
+    ]
+
+
+class Talk(TypedWebsocketConsumer):
+    receives = (Say, Move)
+    sends = (Point,)
+
+    def receive(self, content: Any, **kwargs: Any) -> None:
+        kwargs["multiplexer"].send(plain(Point(1, 2)))
+
+
+class Streams(WebsocketDemultiplexer):
+    consumers: ClassVar[Any] = {"talk": Talk}
+
+
+@pytest.mark.django_db
+def test_the_streams_of_a_demultiplexer_are_described(settings: Settings) -> None:
+    settings.CHANNEL_ROUTING = [Streams.as_route(path="^/$")]
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": MEMORY}}
+    found = document(settings.CHANNEL_ROUTING).as_json()
+    VALIDATOR.validate(found)
+    assert list(found["operations"]) == [
+        *("root.receive.talk.payload", "root.send.talk.error", "root.send.talk.payload"),
+    ]
+    client, frame = WSClient(), {"stream": "talk", "payload": {"type": "say", "text": "hi"}}
+    assert is_valid(found, "talk.payload.Say", frame)
+    client.send_and_consume("websocket.receive", text=frame)
+    assert is_valid(found, "talk.sent.Point", client.receive())
+    frame["payload"] = {"type": "say"}
+    assert not is_valid(found, "talk.payload.Say", frame)
+    client.send_and_consume("websocket.receive", text=frame)
+    assert is_valid(found, "InvalidFrame", client.receive())
 
 
 def test_a_consumer_of_envelopes_is_described() -> None:

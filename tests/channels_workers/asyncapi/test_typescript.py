@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,10 +93,10 @@ def type_of(schema: Any) -> str:
             {"type": "array", "items": [{"type": "null"}], "additionalItems": False},
             "[null?]",
         ),
-        ({"type": "object"}, "Record<string, unknown>"),
+        ({"type": "object"}, "{ [key: string]: unknown }"),
         (
             {"type": "object", "additionalProperties": {"type": "string"}},
-            "Record<string, string>",
+            "{ [key: string]: string }",
         ),
         ({"oneOf": [{"type": "string"}, {"type": "string"}]}, "string"),
         ({"allOf": [{"$ref": "#/a/b"}, {"enum": [1, 2]}]}, "B & (1 | 2)"),
@@ -113,6 +114,17 @@ def test_the_type_of_a_schema(schema: Any, expected: str) -> None:
 )
 def test_names_are_those_of_typescript(name: str, expected: str) -> None:
     assert type_name(name) == expected
+
+
+def test_no_two_types_have_one_name() -> None:
+    names = ("a.b", "a_b", "RootToServer", "Record")
+    schemas = {name: {"type": "object", "properties": {"of": {"const": name}}} for name in names}
+    channels = {"root": {"address": "/"}}
+    components = {"schemas": schemas, "messages": {}}
+    text = Module({"components": components, "channels": channels, "operations": {}}).text()
+    assert re.findall(r"export \w+ (\w+)", text) == [
+        *("AB", "AB_2", "RootToServer", "Record", "RootToServer_2", "RootFromServer"),
+    ]
 
 
 def test_a_comment_cannot_end_early() -> None:

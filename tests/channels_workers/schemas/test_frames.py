@@ -2,7 +2,9 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
@@ -13,11 +15,12 @@ from channels_workers.auth import channel_session_user
 from channels_workers.declarations import Exchange, declaration_of
 from channels_workers.exceptions import DenyConnection
 from channels_workers.log_limits import flood
+from channels_workers.logs import name_of
 from channels_workers.message import Message
 from channels_workers.once import once
 from channels_workers.routing import route_class
 from channels_workers.schemas import TypedWebsocketConsumer, receives, sends, write
-from channels_workers.schemas.frames import REFUSAL
+from channels_workers.schemas.frames import LARGE, REFUSAL, read_frame
 from channels_workers.security.websockets import allowed_hosts_only
 from channels_workers.sessions import channel_session
 from channels_workers.tokens import issue, token_user
@@ -41,6 +44,11 @@ def answer(message: Message) -> None:
 @receives(Say, Move)
 async def answer_in_the_loop(message: Message) -> None:
     answer.__wrapped__(message)  # type: ignore[attr-defined]
+
+
+@dataclass
+class Note:
+    text: str
 
 
 class Typed(TypedWebsocketConsumer):
@@ -89,6 +97,29 @@ def test_the_consumer_gets_the_instance(
     ]
 
 
+def test_large_frames_of_coroutines_are_read_in_a_thread(
+    connected: Client, run_next: RunNext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+    read = read_frame
+
+    def noted(*arguments: Any) -> Any:
+        threads.append(threading.get_ident())
+        return read(*arguments)
+
+    @receives(Note)
+    async def consumer(message: Message) -> None:
+        threads.append(threading.get_ident())
+
+    monkeypatch.setattr("channels_workers.schemas.frames.read_frame", noted)
+    run_next(lambda message: None)
+    for size in (10, LARGE):
+        connected.send(json.dumps({"text": "x" * size}))
+        run_next(consumer)
+    small, loop, large, again = threads
+    assert small == loop == again != large
+
+
 @CONSUMERS
 def test_another_frame_gets_an_error_that_names_the_field(
     consumer: Callable[..., Any],
@@ -117,8 +148,9 @@ def test_another_frame_gets_an_error_that_names_the_field(
     assert record.__dict__["event"] == "invalid_frame"
     assert record.getMessage() == (
         "A frame to /chat/ is not of its type: to.x: Input should be a valid number (and 2 more). "
-        "Its client got the error"
+        "Its client got this error: correct the client, or the type"
     )
+    assert record.__dict__["consumer"] == name_of(consumer)
     connected.send('{"type": "say", "text": "abc"}')
     run_next(consumer)
     assert frames(connected)[-1]["text"] == "cba"
@@ -157,10 +189,11 @@ def test_a_binary_frame_is_refused(connected: Client, run_next: RunNext) -> None
 @pytest.mark.parametrize(
     ("given", "echo"),
     [
-        ({"id": "a b", "nonce": 0}, {"id": "a b", "nonce": 0}),
+        ({"id": "a-1", "nonce": "!~"}, {"id": "a-1", "nonce": "!~"}),
+        ({"id": 0, "nonce": 0}, {"id": 0}),
         ({"id": 2**53 - 1}, {"id": 2**53 - 1}),
         *(({"id": value, "nonce": value}, {}) for value in (2**53, -1, 1.5, True, None, [], "")),
-        *(({"id": value, "nonce": value}, {}) for value in ("x" * 65, "\n", "ü", "\0")),
+        *(({"id": value, "nonce": value}, {}) for value in ("x" * 65, "a b", "a\n", "ü", "\0")),
     ],
 )
 def test_an_error_returns_only_valid_ids(
@@ -236,6 +269,18 @@ def test_types_that_cannot_be_told_apart_are_refused_at_once() -> None:
         receives(Say, Point)
     with pytest.raises(TypeError, match="Point needs a field 'type'"):
         type("Wrong", (TypedWebsocketConsumer,), {"receives": (Say, Point)})
+
+
+def test_without_types_the_content_is_json(connected: Client, run_next: RunNext) -> None:
+    class Untyped(TypedWebsocketConsumer):
+        def receive(self, content: Any, **kwargs: Any) -> None:
+            self.send({"got": content})
+
+    run_next(lambda message: None)
+    connected.send("[1, null]")
+    run_next(Untyped)
+    assert frames(connected) == [{"got": [1, None]}]
+    assert Untyped.declaration().exchanges == ()
 
 
 def test_a_typed_consumer_can_be_routed() -> None:

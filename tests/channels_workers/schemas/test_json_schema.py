@@ -2,7 +2,7 @@ from typing import Annotated, Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -103,6 +103,7 @@ VALUES = st.dictionaries(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_the_schema_accepts_what_the_reader_accepts(value: dict[str, Any]) -> None:
     for kind in (Say, Move, Point, Node, Text, Person, Model):
