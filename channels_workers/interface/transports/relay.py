@@ -115,16 +115,28 @@ class Relay:
         answer: asyncio.Future[Content] = asyncio.get_running_loop().create_future()
         self._asked[number] = answer
         try:
-            back = await self.name()
-            content = {"type": KIND, "number": number, "back": back, "asked": asked}
-            await self._get_layer().send(home, content)
+            await self._send(home, number, asked)
             async with asyncio.timeout(wait + ANSWER_TIME):
                 return await answer
         except TimeoutError:
+            await self._get_layer().workers()  # it raises if the silence is that of the layer
             return NOT_HERE
         finally:
             self._asked.pop(number, None)
             self._parts.pop(number, None)
+
+    async def _send(self, home: str, number: int, asked: Content) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_TIME):
+                content = {
+                    "type": KIND,
+                    "number": number,
+                    "back": await self.name(),
+                    "asked": asked,
+                }
+                await self._get_layer().send(home, content)
+        except TimeoutError:
+            raise LayerUnavailable("The layer does not answer.") from None
 
     def _note(self, content: Content) -> None:
         number = content["answers"]
