@@ -1,7 +1,7 @@
 """Settings and consumers of sockets that clients may open without WebSockets.
 
-What consumers see goes into Redis lists: `seen:<path>` has the texts of frames, `ended:<path>` the
-codes of disconnects. Sockets below `/closed/` are refused, and those below `/guarded/` need an
+What consumers see goes into Redis lists: `connected:<path>` has what handshakes said, `seen:<path>`
+the texts of frames, `ended:<path>` the codes of disconnects. Sockets below `/closed/` are refused, and those below `/guarded/` need an
 allowed Origin. The page at `/` loads the JavaScript client.
 """
 
@@ -60,6 +60,8 @@ def room(message: Message) -> Group:
 def connect(message: Message) -> None:
     if message["path"].startswith("/closed/"):
         raise DenyConnection("it is closed")
+    names = ("query_string", "client", "scheme", "subprotocols", "headers")
+    note(f"connected:{message['path']}", repr([message[name] for name in names]))
     offered = message["subprotocols"]
     message.reply_channel.send({"accept": True, "subprotocol": offered[0] if offered else None})
     room(message).add(message.reply_channel)
@@ -76,9 +78,6 @@ def receive(message: Message) -> None:
     elif text.startswith("many "):
         for number in range(int(text.split()[1])):
             message.reply_channel.send({"text": f"{number}:{'x' * int(text.split()[2])}"})
-    elif text == "headers":
-        names = ("query_string", "client", "scheme", "subprotocols", "headers")
-        message.reply_channel.send({"text": repr([message.get(name) for name in names])})
     else:
         room(message).send({"text": text})
 
