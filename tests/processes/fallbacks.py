@@ -1,8 +1,8 @@
 """Settings and consumers of sockets that clients may open without WebSockets.
 
 What consumers see goes into Redis lists: `connected:<path>` has what handshakes said, `seen:<path>`
-the texts of frames, `ended:<path>` the codes of disconnects. Sockets below `/closed/` are refused, and those below `/guarded/` need an
-allowed Origin. The page at `/` loads the JavaScript client.
+the texts of frames, `ended:<path>` the codes of disconnects. Sockets below `/closed/` are refused,
+and those below `/guarded/` need an allowed Origin. The page at `/` loads the JavaScript client.
 """
 
 import json
