@@ -45,7 +45,7 @@ export const REMEMBERED = "channels-workers.transport";
  */
 export function withFallbacks(options = {}) {
   const choice = new Choice({ ...DEFAULTS, ...options });
-  const chosen = class extends FallbackSocket {
+  const Chosen = class extends FallbackSocket {
     /**
      * @param {string | URL} url
      * @param {string | string[]} [protocols]
@@ -54,7 +54,9 @@ export function withFallbacks(options = {}) {
       super(choice, url, protocols);
     }
   };
-  return /** @type {any} */ (chosen);
+  const states = { CONNECTING, OPEN, CLOSING, CLOSED };
+  Object.assign(Chosen.prototype, states);
+  return /** @type {any} */ (Object.assign(Chosen, states));
 }
 
 /** What is known of the network: whether WebSockets get through, and else how frames come. */
@@ -160,15 +162,6 @@ const CLOSED = 3;
 
 /** A socket with the interface of a WebSocket. */
 class FallbackSocket extends EventTarget {
-  static CONNECTING = CONNECTING;
-  static OPEN = OPEN;
-  static CLOSING = CLOSING;
-  static CLOSED = CLOSED;
-  CONNECTING = CONNECTING;
-  OPEN = OPEN;
-  CLOSING = CLOSING;
-  CLOSED = CLOSED;
-
   /** @type {((event: Event) => void) | null} */ onopen = null;
   /** @type {((event: Event) => void) | null} */ onmessage = null;
   /** @type {((event: Event) => void) | null} */ onerror = null;
