@@ -63,6 +63,9 @@ class Configuration:
     #: gets the code 1006).
     FALLBACK_TIMEOUT: float = 30.0
 
+    #: Such sockets of a server. One more gets 503.
+    FALLBACK_SOCKETS: int = 10_000
+
     #: The largest body of an HTTP request. A larger one gets 413, and its connection is closed.
     REQUEST_BODY_SIZE: int = 1024 * 1024
 

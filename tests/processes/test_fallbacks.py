@@ -3,7 +3,7 @@
 import ast
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,10 +23,14 @@ ENV = {"DJANGO_SETTINGS_MODULE": "tests.processes.fallbacks"}
 
 
 @pytest.fixture(scope="module")
-def servers(shared: Shared) -> dict[str, Server]:
-    """One server of each kind, with a worker."""
+def servers(shared: Shared) -> Iterator[dict[str, Server]]:
+    """One server of each kind, with a worker. Nothing that clients do raises an error in them."""
     shared.start_worker(env=ENV)
-    return {kind: shared.start_web(kind, env=ENV) for kind in SERVERS}
+    started = {kind: shared.start_web(kind, env=ENV) for kind in SERVERS}
+    yield started
+    for server in started.values():
+        assert "Traceback" not in server.process.output
+        assert "ERROR" not in server.process.output
 
 
 def seen(shared: Shared, path: str) -> list[str]:

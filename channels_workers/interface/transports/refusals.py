@@ -16,7 +16,7 @@ class Stopping(Exception):
 
 
 class Busy(Exception):
-    """Too many requests wait for other servers."""
+    """There are too many sockets here, or too many requests wait for other servers."""
 
 
 def bad_request(text: str) -> Refused:

@@ -56,6 +56,8 @@ logger = logging.getLogger(__name__)
 #: After how long a client should ask again; one of an address with too many sockets later (s).
 RETRY_AFTER, RETRY_AFTER_LIMIT = 1, 60
 
+TOO_MANY = "Sockets over HTTP are refused: this server has %d, FALLBACK_SOCKETS. Run more servers"
+
 REFUSED = "A request of a fallback transport is answered %d: %s"
 
 
@@ -146,6 +148,11 @@ class Transports:
     # The verbs
 
     async def _open(self, scope: Scope, request: Open, answer: Answer) -> None:
+        limit = configuration().FALLBACK_SOCKETS
+        if len(self._homes.known) >= limit:
+            extra = fields("request_refused")
+            self._episodes.log(logger, logging.WARNING, TOO_MANY, limit, extra=extra)
+            raise Busy
         try:
             async with asyncio.timeout(configuration().HANDSHAKE_TIMEOUT):
                 home = await self._relay.name()

@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 #: Frames of the client that wait here; its request waits with the others.
 INCOMING = 16
 
+#: After how long a client that has opened a socket must have asked for frames (s), if
+#: FALLBACK_TIMEOUT is not less.
+FIRST_POLL = 10.0
+
 #: How long a request waits until the frames that it sends are taken (s).
 PUSH_TIME = 10.0
 
@@ -252,8 +256,9 @@ class VirtualSocket(Virtual):
 
     def _watch(self) -> None:
         if not self._polls and self._idle is None and self._end_code is None:
-            loop = asyncio.get_running_loop()
-            self._idle = loop.call_later(configuration().FALLBACK_TIMEOUT, self._note_gone)
+            limit = configuration().FALLBACK_TIMEOUT
+            seconds = limit if self._reader else min(FIRST_POLL, limit)
+            self._idle = asyncio.get_running_loop().call_later(seconds, self._note_gone)
 
     def _note_gone(self) -> None:
         self._idle = None

@@ -280,6 +280,24 @@ async def test_sockets_of_one_address_are_limited_together(
         await each.close()
 
 
+async def test_sockets_of_a_server_are_limited(
+    application: Interface,
+    consumers: Consumers,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    set_limits(settings, FALLBACK_SOCKETS=1)
+    browser = await Browser(application).open()
+    for _ in range(2):
+        asked = Browser(application).begin("open", {})
+        assert await asked.answer() == (503, {"error": "later"})
+        assert asked.headers[b"retry-after"] == b"1"
+    assert caplog.text.count("FALLBACK_SOCKETS. Run more servers") == 1
+    await browser.close()
+    await consumers.until(lambda: consumers.ends)
+    await (await Browser(application).open()).close()
+
+
 async def test_requests_of_one_address_are_limited_but_not_those_that_wait_for_frames(
     application: Interface, settings: Settings, consumers: Consumers
 ) -> None:
