@@ -83,7 +83,7 @@ class Transports:
 
     def takes(self, scope: Scope) -> bool:
         """Say whether the HTTP request of *scope* carries a socket."""
-        is_possible = configuration().FALLBACKS and scope["method"] == "POST"
+        is_possible = configuration().FALLBACKS and scope.get("method") == "POST"
         return is_possible and bool(_header(scope, HEADER))
 
     async def __call__(self, scope: Scope, receive: Any, send: ServerSend) -> None:
