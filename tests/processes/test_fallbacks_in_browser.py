@@ -223,3 +223,36 @@ def test_binary_frames(browser: Chrome, proxy: StrictProxy) -> None:
     page.run("connection.send(new Uint8Array([0, 1, 255]).buffer)")
     script = "return window.got instanceof ArrayBuffer && [...new Uint8Array(window.got)]"
     assert wait_for(lambda: page.run(script), page.describe) == [0, 1, 255]
+
+
+#: What a page of another site may try, by what keeps it from opening a socket.
+ATTACKS = {
+    "a preflight": """
+        const headers = {"Content-Type": "application/json", "Channels-Workers-Transport": "open"};
+        return fetch(address, {method: "POST", credentials: "include", headers, body: "{}"})
+    """,
+    "the missing header": """
+        const headers = {"Content-Type": "text/plain"};
+        const options = {method: "POST", mode: "no-cors", credentials: "include", headers};
+        return fetch(address, {...options, body: "{}"})
+    """,
+    "the missing header of a beacon": """
+        const body = new Blob(["{}"], {type: "text/plain"});
+        return Promise.resolve(navigator.sendBeacon(address, body))
+    """,
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_a_page_of_another_site_opens_nothing(
+    attack: str, browser: Chrome, proxy: StrictProxy, server: Server, redis_server: RedisServer
+) -> None:
+    browser.get(f"{proxy.url}/client/wakeup.js")  # another port is another origin
+    script = f"const address = arguments[0], end = arguments.at(-1); (() => {{{attack}}})()"
+    script += ".then((answer) => end(answer.ok ?? answer), (error) => end(error.name))"
+    told = browser.execute_async_script(script, f"{server.url}/room/attacked/")
+    assert told in ("TypeError", False, True)
+    client = Fallback([server.port], "/room/attacked/").open()  # after whatever it did
+    with redis_server.client() as redis:
+        assert redis.llen("connected:/room/attacked/") == 1
+    client.close()
