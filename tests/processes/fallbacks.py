@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import redis
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import path as url
 
 from channels_workers import Group, route
@@ -91,14 +91,11 @@ def page(request: HttpRequest) -> HttpResponse:
     return HttpResponse(PAGE)
 
 
-def module(request: HttpRequest, name: str) -> FileResponse:
-    return FileResponse((CLIENT / name).open("rb"), content_type="text/javascript")
+def module(request: HttpRequest, name: str) -> HttpResponse:
+    return HttpResponse((CLIENT / f"{name}.js").read_bytes(), content_type="text/javascript")
 
 
-urlpatterns = [
-    url("", page),
-    url("client/<slug:name>.js", lambda request, name: module(request, f"{name}.js")),
-]
+urlpatterns = [url("", page), url("client/<slug:name>.js", module)]
 
 channel_routing = [
     route("websocket.connect", configured_origins_only(connect), path=r"^/guarded/"),

@@ -248,7 +248,7 @@ def test_a_page_of_another_site_opens_nothing(
     attack: str, browser: Chrome, proxy: StrictProxy, server: Server, redis_server: RedisServer
 ) -> None:
     browser.get(f"{proxy.url}/client/wakeup.js")  # another port is another origin
-    script = f"const address = arguments[0], end = arguments.at(-1); (() => {{{attack}}})()"
+    script = f"const address = arguments[0], end = arguments[1]; (() => {{{attack}}})()"
     script += ".then((answer) => end(answer.ok ?? answer), (error) => end(error.name))"
     told = browser.execute_async_script(script, f"{server.url}/room/attacked/")
     assert told in ("TypeError", False, True)

@@ -65,12 +65,18 @@ class Homes:
         return NO_FRAME
 
     async def _poll(self, socket: VirtualSocket, asked: Content) -> Content:
-        fetched = await socket.poll(
-            str(asked["reader"]),
-            _number(asked["after"]),
-            float(asked["wait"]),
-            is_first=bool(asked["first"]),
+        fetched = (
+            None
+            if socket.is_lost
+            else await socket.poll(
+                str(asked["reader"]),
+                _number(asked["after"]),
+                float(asked["wait"]),
+                is_first=bool(asked["first"]),
+            )
         )
+        if socket.is_lost:
+            return NOT_HERE
         return NO_FRAME if fetched is None else fetched._asdict()
 
     async def _push(self, socket: VirtualSocket, asked: Content) -> Content:

@@ -63,11 +63,13 @@ class VirtualSocket(Virtual):
         loop = asyncio.get_running_loop()
         self.handshake: asyncio.Future[Handshake] = loop.create_future()
         self.task: asyncio.Task[None] | None = None
+        #: Whether its client gets nothing more: it has left, or was cut.
+        self.is_lost = False
         self.is_over = False  # the interface knows of its end
         self._left = left
         self._downstream = Downstream()
         self._incoming: deque[Frame] = deque()
-        self._is_begun = self._is_held = self._is_pushing = self._has_left = False
+        self._is_begun = self._is_held = self._is_pushing = False
         self._end_code: int | None = None  # once its client is gone, or it was closed
         self._refusal = 403
         self._reader = ""  # the newest request that fetches frames
@@ -79,7 +81,7 @@ class VirtualSocket(Virtual):
     def has_news(self) -> bool:
         """Whether its client, which had opened it, may still want frames or the close code."""
         is_opened = self.handshake.done() and self.handshake.result().status == 200
-        return is_opened and not self._has_left
+        return is_opened and not self.is_lost
 
     def begin(self, application: Application) -> None:
         """Run it in *application*, the interface's own for sockets."""
@@ -168,9 +170,13 @@ class VirtualSocket(Virtual):
 
     def cut(self) -> None:
         """Drop what waits for the client, and end it."""
-        self._downstream.clear()
         self._incoming.clear()
+        self._lose()
         self._close(ABNORMAL)
+
+    def _lose(self) -> None:
+        self.is_lost = True
+        self._downstream.clear()
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
@@ -247,9 +253,8 @@ class VirtualSocket(Virtual):
     def leave(self, code: int) -> None:
         """Note that the client closes it, or is gone."""
         self._stop_watching()
-        self._has_left = True
         settle(self.handshake, Handshake(self._refusal))
-        self._downstream.clear()
+        self._lose()
         self._end(code)
 
     # A client that does not come back

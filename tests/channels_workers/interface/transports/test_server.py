@@ -177,6 +177,18 @@ async def test_no_request_for_a_while_ends_it(
     assert (await browser.ask("receive", {"id": browser.id, "after": 0, "by": "poll"}))[0] == 410
 
 
+async def test_a_request_that_waits_when_the_socket_is_cut(
+    application: Interface, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = await Browser(application).open()
+    polling = browser.polling()
+    await asyncio.sleep(0.01)
+    (socket,) = application.sockets.known
+    socket._overflow()
+    assert (await polling.answer())[0] == 410
+    assert "request_refused" not in [getattr(each, "event", "") for each in caplog.records]
+
+
 async def test_a_server_that_stops_closes_it(application: Interface, consumers: Consumers) -> None:
     stream_of, poll_of = await Browser(application).open(), await Browser(application).open()
     stream, poll = stream_of.streaming(), poll_of.polling()
@@ -368,6 +380,8 @@ async def test_a_client_that_reads_nothing_is_cut(
     await consumers.until(lambda: consumers.ends == [(4010, 0)])
     if confirms:
         await polling.answer()
+    asked = {"id": browser.id, "after": 0, "by": "poll"}
+    assert (await browser.ask("receive", asked))[0] == 410
 
 
 async def test_a_client_that_reads_gets_all(application: Interface, settings: Settings) -> None:
