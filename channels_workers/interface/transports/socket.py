@@ -186,9 +186,9 @@ class VirtualSocket(Virtual):
 
     def acknowledge(self, number: int) -> bool:
         """Forget the frames up to *number*; return False if there was no such frame."""
-        if number > self._downstream.acknowledged:
-            self._notify()
-        return self._downstream.acknowledge(number)
+        has_been = self._downstream.acknowledge(number)
+        self._notify()
+        return has_been
 
     async def push(self, first: int, frames: Sequence[Frame]) -> int:
         """Take those of *frames* that are next; return the number of the newest one taken.
@@ -222,14 +222,15 @@ class VirtualSocket(Virtual):
         """Return the frames after number *after*, once there are any; an empty batch after *wait*.
 
         The *first* poll of a *reader*, a request of the client, ends those of the reader before,
-        and says that the client has the frames up to *after*. The result is None for a number that
-        no client of ours sends.
+        and says that the client has the frames up to *after*; a request that comes late says less
+        than is known, and ends none. The result is None for a frame that never was.
         """
         downstream = self._downstream
         if is_first:
             if not downstream.acknowledge(after):
                 return None
-            self._reader = reader
+            if downstream.knows(after):
+                self._reader = reader
             self._notify()
         self._polls += 1
         self._stop_watching()
@@ -242,10 +243,8 @@ class VirtualSocket(Virtual):
         finally:
             self._polls -= 1
             self._watch()
-        if self._reader != reader:
+        if self._reader != reader or not downstream.knows(after):
             return Fetched(b"", after, is_replaced=True)
-        if not downstream.knows(after):
-            return None
         is_empty = not downstream.has_after(after)
         is_end = downstream.close is not None
         return Fetched(downstream.batch(after), downstream.last, is_end, is_empty=is_empty)
