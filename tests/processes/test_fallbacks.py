@@ -325,21 +325,30 @@ server {{
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
     proxy_set_header Connection "";
+    proxy_read_timeout {silence}s;
   }}
 }}
 upstream servers {{ {servers} keepalive 8; }}
 """
 
 
+def start_nginx(
+    start_process: Processes, tmp_path: Path, servers: list[Server], silence: int = 60
+) -> int:
+    """Start nginx in front of the servers, and return its port."""
+    (folder := tmp_path / "nginx").mkdir()
+    listed = "".join(f"server 127.0.0.1:{server.port};" for server in servers)
+    port = free_port()
+    http = NGINX.format(port=port, servers=listed, silence=silence)
+    Nginx(folder, start_process, http, port)
+    return port
+
+
 def test_behind_nginx_without_sticky_sessions(
     start: Callable[..., list[Server]], start_process: Processes, tmp_path: Path
 ) -> None:
     """With the defaults of nginx, which buffer answers, and pass no Upgrade on."""
-    servers = start("daphne", "uvicorn")
-    (folder := tmp_path / "nginx").mkdir()
-    listed = "".join(f"server 127.0.0.1:{server.port};" for server in servers)
-    port = free_port()
-    Nginx(folder, start_process, NGINX.format(port=port, servers=listed), port)
+    port = start_nginx(start_process, tmp_path, start("daphne", "uvicorn"))
     client = Fallback([port]).open()
     with client.stream() as stream:
         for text in ("one", "two"):
@@ -348,3 +357,34 @@ def test_behind_nginx_without_sticky_sessions(
     client.send("three")
     assert client.texts(1) == ["three"]
     assert client.close().status == 200
+
+
+def test_a_router_that_ends_what_is_silent(
+    start: Callable[..., list[Server]], start_process: Processes, tmp_path: Path
+) -> None:
+    """Stricter than Heroku's, which wants the first byte in 30 s, and another one in 55 s."""
+    servers = start("daphne", "uvicorn")
+    port = start_nginx(start_process, tmp_path, servers, silence=25)
+    streamed = [Fallback([port], f"/room/stream-{number}/").open() for number in range(2)]
+    polled = [Fallback([port], f"/room/poll-{number}/").open() for number in range(2)]
+
+    def stream(client: Fallback) -> None:
+        with client.stream() as found:
+            comments = 0
+            for line in found.lines():
+                comments += line == ":"
+                if comments == 2:
+                    break
+            assert comments == 2
+            client.send("after the silence")
+            assert found.texts(1) == ["after the silence"]
+
+    with ThreadPoolExecutor(4) as pool:
+        streams = [pool.submit(stream, client) for client in streamed]
+        polls = [pool.submit(client.poll) for client in polled]
+        for poll in polls:
+            assert poll.result() == {"first": 1, "frames": []}
+        for each in streams:
+            each.result()
+    for client in (*streamed, *polled):
+        assert client.close().status == 200

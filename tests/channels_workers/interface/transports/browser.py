@@ -13,7 +13,7 @@ Event = dict[str, Any]
 
 
 class Asked:
-    """One request under way. `leave()` cuts it."""
+    """One request under way, whose body may not be whole. `leave()` cuts it."""
 
     def __init__(
         self,
@@ -26,12 +26,13 @@ class Asked:
         kind: str = "application/json",
         method: str = "POST",
         client: str = "127.0.0.9",
+        is_whole: bool = True,
     ) -> None:
         self.events: list[Event] = []
         self.changed = asyncio.Condition()
         self.incoming: asyncio.Queue[Event] = asyncio.Queue()
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.incoming.put_nowait({"type": "http.request", "body": body, "more_body": False})
+        self.incoming.put_nowait({"type": "http.request", "body": body, "more_body": not is_whole})
         own = [(b"content-type", kind.encode())] if kind else []
         own += [(b"channels-workers-transport", verb.encode())] if verb is not None else []
         scope = {

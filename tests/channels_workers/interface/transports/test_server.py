@@ -334,6 +334,14 @@ async def test_requests_of_one_address_are_limited_but_not_those_that_wait_for_f
         await browser.close()
 
 
+async def test_a_body_that_comes_slowly_is_given_up(
+    application: Interface, settings: Settings
+) -> None:
+    set_limits(settings, REQUEST_BODY_TIMEOUT=0.05)
+    asked = Asked(application, "/room/", "open", {}, is_whole=False)
+    assert (await asked.answer())[0] == 408
+
+
 async def test_a_frame_that_is_too_large_closes_it(
     application: Interface, settings: Settings
 ) -> None:
