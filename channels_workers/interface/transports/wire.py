@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from channels_workers.interface.transports.refusals import bad_request
+from channels_workers.interface.transports.refusals import Refused, bad_request
+from channels_workers.interface.transports.scanner import Scanner
 
 #: The header with the verb. Browsers let no form and no simple cross-site request send it.
 HEADER = b"channels-workers-transport"
@@ -26,6 +27,10 @@ SSE, POLL = "sse", "poll"
 
 #: How many frames one request may send, and how many subprotocols one may offer.
 FRAMES, PROTOCOLS = 1_000, 20
+
+#: The largest body of other verbs (bytes), and how many keys one of `send` may have beside
+#: `frames`. Nobody else is served while JSON is read.
+BODY_SIZE, KEYS = 32 * 1024, 20
 
 #: The most characters of an offered subprotocol; tokens are some.
 LONGEST_PROTOCOL = 12 * 1024
@@ -77,6 +82,10 @@ class Close:
 
 def read(verb: bytes, body: bytes) -> Open | Receive | Send | Close:
     """Return the request in *body*; :class:`Refused` is raised if it is none."""
+    if verb == SEND:
+        return _read_send(body)
+    if len(body) > BODY_SIZE:
+        raise Refused(413, f"Only `send` may have a body of more than {BODY_SIZE} bytes.")
     content = _content(body)
     match verb:
         case b"open":
@@ -86,15 +95,48 @@ def read(verb: bytes, body: bytes) -> Open | Receive | Send | Close:
             if by not in (SSE, POLL):
                 raise bad_request(f'`by` must be "{SSE}" or "{POLL}".')
             return Receive(_id(content), _number(content, "after"), by)
-        case b"send":
-            frames = content.get("frames", [])
-            if not isinstance(frames, list) or len(frames) > FRAMES:
-                raise bad_request(f"`frames` must be a list of up to {FRAMES} frames.")
-            first, ack = _number(content, "first", 1), _number(content, "ack")
-            return Send(_id(content), first, tuple(map(_frame, frames)), ack)
         case b"close":
             return Close(_id(content), _code(content.get("code")))
     raise bad_request(f"The verb must be one of {b', '.join(VERBS).decode()}.")
+
+
+def _read_send(body: bytes) -> Send:
+    try:
+        scanner = Scanner(body.decode())
+    except UnicodeDecodeError:
+        raise bad_request("The body is not UTF-8.") from None
+    content: dict[str, Any] = {}
+    frames: tuple[Frame, ...] = ()
+    scanner.expect("{")
+    while True:
+        key = scanner.string()
+        scanner.expect(":")
+        if key == "frames":
+            frames = _frames(scanner)
+        elif key == "id":
+            content[key] = scanner.string()
+        else:
+            content[key] = scanner.number()
+        if not scanner.takes(",") or len(content) > KEYS:
+            break
+    scanner.expect("}")
+    scanner.end()
+    return Send(_id(content), _number(content, "first", 1), frames, _number(content, "ack"))
+
+
+def _frames(scanner: Scanner) -> tuple[Frame, ...]:
+    scanner.expect("[")
+    frames: list[Frame] = []
+    if scanner.takes("]"):
+        return ()
+    while True:
+        frames.append(_frame(scanner.frame()))
+        if not scanner.takes(","):
+            break
+        if len(frames) == FRAMES:
+            raise bad_request(f"`frames` may have up to {FRAMES} frames.")
+    scanner.expect("]")
+    return tuple(frames)
 
 
 def _content(body: bytes) -> Mapping[str, Any]:
@@ -132,18 +174,15 @@ def _number(content: Mapping[str, Any], key: str, least: int = 0) -> int:
     return given
 
 
-def _frame(given: Any) -> Frame:
+def _frame(given: str | re.Match[str]) -> Frame:
     if isinstance(given, str):
         try:
             given.encode()
         except UnicodeEncodeError:
             raise bad_request("A text frame is not Unicode.") from None
         return given
-    data = given.get("bytes") if isinstance(given, dict) else None
-    if not isinstance(data, str):
-        raise bad_request("A frame must be a string, or an object with `bytes`.")
     try:
-        return b64decode(data, validate=True)
+        return b64decode(given[1], validate=True)
     except (binascii.Error, ValueError):
         raise bad_request("`bytes` of a frame must be base64.") from None
 
