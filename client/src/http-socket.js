@@ -25,7 +25,7 @@ const TOO_LARGE = 1009;
 
 // Milliseconds. Workers may take their time to answer a handshake, and other servers to find the socket.
 const OPEN_TIMEOUT = 60_000;
-const SEND_TIMEOUT = 20_000;
+const SEND_TIMEOUT = 25_000;
 const POLL_TIMEOUT = 40_000;
 // The server sends a comment every 15 s. A stream that is silent for longer is dead.
 const SILENCE = 40_000;

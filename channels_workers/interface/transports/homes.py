@@ -28,6 +28,9 @@ class Homes:
 
     def __init__(self) -> None:
         self.known: dict[str, VirtualSocket] = {}
+        self._untold: set[str] = set()  # those that have ended, and whose clients do not know
+        self._told = asyncio.Event()
+        self._told.set()
         self._ended: OrderedDict[str, VirtualSocket] = OrderedDict()
 
     def __contains__(self, key: str) -> bool:
@@ -43,9 +46,24 @@ class Homes:
         if self.known.pop(socket.key, None) is None or not socket.has_news:
             return
         self._ended[socket.key] = socket
-        asyncio.get_running_loop().call_later(ENDED_FOR, self._ended.pop, socket.key, None)
+        self._untold.add(socket.key)
+        self._told.clear()
+        asyncio.get_running_loop().call_later(ENDED_FOR, self._forget, socket.key)
         if len(self._ended) > ENDED_KEPT:
-            self._ended.popitem(last=False)
+            self._forget(next(iter(self._ended)))
+
+    def _forget(self, key: str) -> None:
+        self._ended.pop(key, None)
+        self._note_told(key)
+
+    def _note_told(self, key: str) -> None:
+        self._untold.discard(key)
+        if not self._untold:
+            self._told.set()
+
+    async def all_told(self) -> None:
+        """Wait until the clients of all sockets that have ended know it."""
+        await self._told.wait()
 
     async def answer(self, asked: Content) -> Content:
         """Do what is *asked*, and return the answer."""
@@ -60,7 +78,7 @@ class Homes:
                 return await self._push(socket, asked)
             case "close":
                 socket.leave(int(asked["code"]))
-                self._ended.pop(key, None)
+                self._forget(key)
                 return {"closed": True}
         return NO_FRAME
 
@@ -77,7 +95,11 @@ class Homes:
         )
         if socket.is_lost:
             return NOT_HERE
-        return NO_FRAME if fetched is None else fetched._asdict()
+        if fetched is None:
+            return NO_FRAME
+        if fetched.is_end:
+            self._note_told(socket.key)
+        return fetched._asdict()
 
     async def _push(self, socket: VirtualSocket, asked: Content) -> Content:
         if not socket.acknowledge(_number(asked["ack"])):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -18,6 +19,7 @@ from channels_workers.interface.transports.homes import NOT_HERE
 from channels_workers.interface.transports.refusals import Busy, Stopping
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
+from channels_workers.layers.types import server_of
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import described, fields
 
@@ -27,8 +29,8 @@ logger = logging.getLogger(__name__)
 KIND = "channels_workers.transport"
 
 #: How long the server that holds a socket may take to answer, beside the wait that it is asked for
-#: (s). One that does not is taken for dead: live ones are, too, after a silence of this length.
-ANSWER_TIME = 5.0
+#: (s). After that it is asked again, and then the layer is asked whether it is alive.
+ANSWER_TIME = 3.0
 
 #: How long a relayed poll waits for frames (s). The death of the server is noticed after that.
 WAIT = 8.0
@@ -101,9 +103,19 @@ class Relay:
     async def ask(self, home: str, asked: Content, wait: float = 0.0) -> Content:
         """Return what the server with the mailbox *home* answers, "gone" if it is.
 
-        *wait* is how long it may wait. Raises :class:`LayerUnavailable`, :class:`Busy`, and
-        :class:`Stopping`.
+        *wait* is how long it may wait. It is asked again once, as what is asked may be repeated,
+        and messages are lost if Redis loses its data. Raises :class:`LayerUnavailable`,
+        :class:`Busy`, and :class:`Stopping`.
         """
+        for seconds in (wait, 0.0):
+            with suppress(TimeoutError):
+                return await self._ask(home, {**asked, "wait": seconds}, seconds)
+        registered = await asyncio.to_thread(self._get_layer().admin.processes)
+        if server_of(home) in registered:  # it is dead, and that is not known yet, or it is slow
+            raise LayerUnavailable("The server that holds the socket does not answer.")
+        return NOT_HERE
+
+    async def _ask(self, home: str, asked: Content, wait: float) -> Content:
         if self._is_stopping:
             raise Stopping
         if len(self._asked) >= ASKED:
@@ -118,9 +130,6 @@ class Relay:
             await self._send(home, number, asked)
             async with asyncio.timeout(wait + ANSWER_TIME):
                 return await answer
-        except TimeoutError:
-            await self._get_layer().workers()  # it raises if the silence is that of the layer
-            return NOT_HERE
         finally:
             self._asked.pop(number, None)
             self._parts.pop(number, None)

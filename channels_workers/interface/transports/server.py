@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -52,6 +53,9 @@ from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
+
+#: How long a server that stops waits for polls that other servers relay (s).
+LAST_POLLS = 1.0
 
 #: After how long a client should ask again; one of an address with too many sockets later (s).
 RETRY_AFTER, RETRY_AFTER_LIMIT = 1, 60
@@ -103,7 +107,10 @@ class Transports:
         self._relay.stop()
 
     async def settle(self) -> None:
-        """Let other servers have the last answers."""
+        """Let other servers have the last answers, and clients the codes of their closes."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_POLLS):
+                await self._homes.all_told()
         await self._relay.settle()
 
     async def _page(self, place: Place, scope: Scope, body: Body, send: ServerSend) -> None:

@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from channels_workers.interface.application import Interface
 from channels_workers.interface.transports import relay as module
+from channels_workers.interface.transports import server
 from channels_workers.interface.transports.ids import of_text
 from channels_workers.interface.transports.refusals import Busy, Stopping
 from channels_workers.interface.transports.relay import Relay
@@ -56,8 +57,8 @@ class Site:
     async def stop(self) -> None:
         self.worker.stop()
         assert await asyncio.to_thread(self.worker.join, TIMEOUT)
-        for server in self.servers:
-            await server.transports.settle()
+        for each in self.servers:
+            await each.transports.settle()
         for layer in self.layers:
             await layer.retire_server()
             layer.disconnect()
@@ -130,14 +131,19 @@ async def test_a_relayed_reader_is_replaced_by_one_at_home(site: Site) -> None:
 
 
 async def test_a_server_that_is_gone_is_410(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ANSWER_TIME", 0.5)
+    monkeypatch.setattr(module, "ANSWER_TIME", 0.3)
+    monkeypatch.setattr(server, "WAIT", 0.3)
     browser = await Browser(*site.servers).open()
     stream = browser.streaming()
     await stream.until(lambda: stream.body)
     await site.servers[0].transports.settle()  # it answers nobody any more
+    sent = {"id": browser.id, "first": 1, "frames": ["x"]}
     browser.turn = 1
-    assert (await browser.ask("send", {"id": browser.id, "first": 1, "frames": ["x"]}))[0] == 410
-    await asyncio.wait_for(stream.task, TIMEOUT)  # after the wait for which it had asked
+    assert (await browser.ask("send", sent))[0] == 503  # it may be slow
+    await asyncio.wait_for(stream.task, TIMEOUT)
+    await site.layers[1].retire_server()
+    browser.turn = 1
+    assert (await browser.ask("send", sent))[0] == 410
 
 
 async def test_a_server_that_stops_ends_streams_that_it_relays(site: Site) -> None:
@@ -182,7 +188,7 @@ def home_of(browser: Browser) -> str:
 
 async def test_a_new_mailbox_follows_an_eviction(site: Site) -> None:
     old = await Browser(*site.servers).open()
-    server = site.servers[0]
+    home = site.servers[0]
     layer = site.layers[1]
     admin = layer.admin
     assert layer._server is not None
@@ -193,7 +199,7 @@ async def test_a_new_mailbox_follows_an_eviction(site: Site) -> None:
             counter = (await asyncio.to_thread(admin.processes))[name]
     await site.consumers.until(lambda: site.consumers.ends)
     async with asyncio.timeout(TIMEOUT):
-        while home_of(new := await reopened(server, site.servers[1])) == home_of(old):
+        while home_of(new := await reopened(home, site.servers[1])) == home_of(old):
             await new.close()
     await new.send("x")
     assert await new.texts(1) == ["x"]
