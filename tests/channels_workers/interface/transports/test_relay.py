@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from channels_workers.interface.application import Interface
 from channels_workers.interface.transports import relay as module
-from channels_workers.interface.transports import server
+from channels_workers.interface.transports import server, socket
 from channels_workers.interface.transports.ids import of_text
 from channels_workers.interface.transports.refusals import Busy, Stopping
 from channels_workers.interface.transports.relay import Relay
@@ -207,9 +207,11 @@ async def test_a_new_mailbox_follows_an_eviction(site: Site) -> None:
 
 
 async def test_without_redis_clients_are_told_to_come_later(
-    site: Site, redis_server: RedisServer, settings: Settings
+    site: Site, redis_server: RedisServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.CHANNEL_WORKERS = {"FALLBACKS": True, "SEND_TIMEOUT": 0.2}
+    monkeypatch.setattr(socket, "FIRST_POLL", TIMEOUT)  # Redis may be away for longer
+    times = {"SEND_TIMEOUT": 0.2, "FALLBACK_TIMEOUT": TIMEOUT}
+    settings.CHANNEL_WORKERS = {"FALLBACKS": True, **times}
     browser = await Browser(*site.servers).open()
     redis_server.stop()
     browser.turn = 1
