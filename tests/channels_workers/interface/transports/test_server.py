@@ -95,6 +95,16 @@ async def test_sockets_of_both_kinds_hear_each_other(
     await socket.ended()
 
 
+async def test_it_does_not_matter_who_answers_pages(
+    application: Interface, settings: Settings
+) -> None:
+    set_limits(settings, HTTP="workers")
+    browser = await Browser(application).open()
+    await browser.send("x")
+    assert await browser.texts(1) == ["x"]
+    await browser.close()
+
+
 async def test_a_stream_has_what_proxies_need(
     application: Interface, monkeypatch: pytest.MonkeyPatch
 ) -> None:
