@@ -55,6 +55,17 @@ class Configuration:
     #: uvicorn, 403 under Daphne.
     CONNECTIONS_PER_ADDRESS: int = 0
 
+    #: Whether clients without WebSockets may open sockets over HTTP: by server-sent events and POST
+    #: requests, or by long poll.
+    FALLBACKS: bool = False
+
+    #: After how long such a client that fetches no frames counts as gone (the disconnect consumer
+    #: gets the code 1006).
+    FALLBACK_TIMEOUT: float = 30.0
+
+    #: Such sockets of a server. One more gets 503.
+    FALLBACK_SOCKETS: int = 10_000
+
     #: The largest body of an HTTP request. A larger one gets 413, and its connection is closed.
     REQUEST_BODY_SIZE: int = 1024 * 1024
 

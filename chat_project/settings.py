@@ -263,6 +263,8 @@ CHANNEL_WORKERS = {
     # Who answers pages: the web processes, or workers.
     "HTTP": environment.choice("HTTP_BY", "interface", ("interface", "workers")),
     "CONNECT": "explicit",
+    # Networks that let no WebSocket through get the same sockets over HTTP.
+    "FALLBACKS": True,
     # Seconds that a handshake waits for a worker. Workers may start after the web process.
     "HANDSHAKE_TIMEOUT": environment.seconds("HANDSHAKE_TIMEOUT", 15.0),
     "ALLOWED_ORIGINS": ALLOWED_ORIGINS,

@@ -35,6 +35,7 @@ from channels_workers.interface.shutdown import Shutdown
 from channels_workers.interface.socket import Socket, Sockets
 from channels_workers.interface.tokens import protocol_for, with_token
 from channels_workers.interface.traffic import FAILED, LIMITED, REFUSED, Commits, Traffic
+from channels_workers.interface.transports.server import Transports
 from channels_workers.interface.types import Application, Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.log_limits import limit_lines
@@ -77,6 +78,7 @@ class Interface:
         self.limited_http = LimitPerAddress(
             self.http, "REQUESTS_PER_ADDRESS", "requests under way", self.http.refuse_address
         )
+        self.transports = Transports(self.limited_websocket, layer, self.http, answers)
         self.stopping = False
         self.health = Health(layer, lambda: self.stopping)
         self._served: set[Socket] = set()  # those whose clients have not left
@@ -100,6 +102,8 @@ class Interface:
             case "http":
                 if page := self.health.check_at(scope):
                     await self.http.serve(scope, receive, send, page)
+                elif self.transports.takes(scope):
+                    await self.transports(scope, receive, send)
                 else:
                     await self.limited_http(scope, receive, send)
             case "lifespan":
@@ -229,6 +233,7 @@ class Interface:
         logger.info(text, count, drain_time, extra=fields("server_stops"))
         await self._close_one_by_one(drain_time)
         self.by_workers.stop()
+        self.transports.stop()
         pages = asyncio.create_task(self.http.end())
         sockets = asyncio.create_task(self._end_sockets())
         ended, late = await asyncio.wait([pages, sockets], timeout=DRAIN_TIMEOUT)
@@ -274,6 +279,7 @@ class Interface:
 
     async def _end_sockets(self) -> None:
         await self._close_all()
+        await self.transports.settle()
         await self.drain()
 
     async def _close_all(self) -> None:

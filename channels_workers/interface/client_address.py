@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
@@ -98,6 +100,21 @@ async def refuse_socket(scope: Scope, receive: Any, send: Any) -> None:
             await receive()
 
 
+class Place:
+    """The place of one client's connection or request; *leave* is called once at most."""
+
+    __slots__ = ("_leave",)
+
+    def __init__(self, leave: Callable[[], None] | None = None) -> None:
+        self._leave = leave
+
+    def leave(self) -> None:
+        """Leave it to others."""
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+
+
 class LimitPerAddress:
     """Runs the ASGI application *serve*, concurrently up to the setting *name* for each address.
 
@@ -121,20 +138,26 @@ class LimitPerAddress:
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve one, or refuse it."""
-        limit: int = getattr(configuration(), self.name)
-        address = network_of(client_address(_peer(scope), "", 0)) if limit else ""
-        if not address:
-            await self.serve(scope, receive, send)
-            return
-        if self.counts[address] >= limit:
-            self._note(address, limit)
+        place = self.enter(scope)
+        if place is None:
             await self.refuse(scope, receive, send)
             return
-        self.counts[address] += 1
         try:
             await self.serve(scope, receive, send)
         finally:
-            self._leave(address, limit)
+            place.leave()
+
+    def enter(self, scope: Scope) -> Place | None:
+        """Count one until it leaves its place; None if it is to be refused."""
+        limit: int = getattr(configuration(), self.name)
+        address = network_of(client_address(_peer(scope), "", 0)) if limit else ""
+        if not address:
+            return Place()
+        if self.counts[address] >= limit:
+            self._note(address, limit)
+            return None
+        self.counts[address] += 1
+        return Place(partial(self._leave, address, limit))
 
     def _leave(self, address: str, limit: int) -> None:
         self.counts[address] -= 1

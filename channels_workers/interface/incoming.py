@@ -13,7 +13,7 @@ from collections.abc import Callable
 from channels_workers.conf import Configuration
 from channels_workers.interface.backlog import Backlog
 from channels_workers.interface.protocol import WebSocketProtocol
-from channels_workers.interface.servers import parts
+from channels_workers.interface.servers import parts, virtual
 from channels_workers.interface.servers.daphne import gate as daphne
 from channels_workers.interface.servers.daphne.server import is_of_daphne
 from channels_workers.interface.servers.gate import Gate
@@ -53,6 +53,8 @@ def gate_for(
         if not (missing := uvicorn.missing_parts(send)):
             return uvicorn.UvicornGate(send, size, heard, broken)
         parts.report(UNKNOWN, "uvicorn", ", ".join(missing), extra=fields("server_unknown"))
+    elif (end := virtual.end_behind(send)) is not None:
+        return virtual.VirtualGate(end, heard, broken)
     return Gate(heard, broken)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from channels_workers.conf import Configuration
 from channels_workers.interface.actions import ClientAction, CloseSocket, SendFrame
-from channels_workers.interface.servers import parts
+from channels_workers.interface.servers import parts, virtual
 from channels_workers.interface.servers.daphne import autobahn, twisted
 from channels_workers.interface.servers.daphne.server import (
     is_of_daphne,
@@ -111,6 +111,8 @@ def kind_for(send: Send) -> type[Outgoing]:
         if not (missing := uvicorn.missing_send_parts(send)):
             return UvicornOutgoing
         _report("uvicorn", missing)
+    elif virtual.end_behind(send) is not None:
+        return VirtualOutgoing
     return Outgoing
 
 
@@ -254,6 +256,26 @@ class UvicornOutgoing(Outgoing):
         transport = uvicorn.transport_of(self.send)
         if transport is not None:
             transport.abort()
+
+
+class VirtualOutgoing(Outgoing):
+    """The events on their way to the client of a virtual socket, whose `send` waits for it."""
+
+    __slots__ = ()
+
+    def put(self, action: ClientAction) -> None:
+        """Send the event of *action* at once if nothing waits before it."""
+        if self.writer is not None:
+            super().put(action)
+        else:
+            self._begin(action)
+
+    def cut(self) -> None:
+        """Drop the connection, with all that waits for the client."""
+        super().cut()
+        end = virtual.end_behind(self.send)
+        if end is not None:
+            end.cut()
 
 
 @types.coroutine

@@ -11,6 +11,7 @@ import { Composer } from "./composer.js";
 import { setNow } from "./dates.js";
 import { Activity } from "./activity.js";
 import { find, on } from "./dom.js";
+import { ChosenSocket, watch } from "./fallback.js";
 import * as history from "./history.js";
 import { copyAddress } from "./invite.js";
 import { Log } from "./log.js";
@@ -71,7 +72,7 @@ const people = new People({
 const presence = new Presence({ onChange: showPeople, onGap: askForPeopleSoon });
 const status = new Status(find("status"), () => connection.open());
 const catchUp = new history.CatchUp(log.messages.last?.id ?? 0, Number(page.change ?? 0));
-const connection = new Connection(page.socket, { probe: askForPeople });
+const connection = new Connection(page.socket, { probe: askForPeople, WebSocket: ChosenSocket });
 const composer = new Composer(find("composer"), {
   label: page.label,
   limits: { handle: Number(page.handleLength), message: Number(page.messageLength) },
@@ -355,5 +356,6 @@ setInterval(() => {
 
 connection.on("state", onState);
 connection.on("data", (data) => onFrame(JSON.parse(data)));
+watch(connection, page.http);
 watchWakeups(connection);
 connection.open();

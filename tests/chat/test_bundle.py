@@ -12,7 +12,7 @@ from labs.harness.server import Server
 from tests.chat.conftest import Store
 from tests.chat.tab import OpenTab
 
-BUNDLES = ["lobby.css", "lobby.js", "room.css", "room.js"]
+BUNDLES = ["http.js", "lobby.css", "lobby.js", "room.css", "room.js"]
 STATIC = ROOT / "chat" / "static" / "chat"
 LARGEST = 60 * 1024
 

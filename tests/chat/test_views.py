@@ -56,7 +56,7 @@ def test_a_typed_name_leads_to_its_room(client: Client, name: str) -> None:
     room = Room.objects.get()
     assert response.redirect_chain == [(f"/{room.label}/", 302)]
     assert room.name == name
-    assert f'<h1 dir="auto">{name}</h1>' in response.content.decode()
+    assert f"<h1 dir=auto>{name}</h1>" in response.content.decode()
     assert client.post("/", {"name": name})["Location"] == f"/{room.label}/"
     assert Room.objects.count() == 1
 
@@ -82,7 +82,7 @@ def test_looking_creates_no_room(client: Client) -> None:
     response = client.get("/lobby/")
     assert response.status_code == 200
     assert 'data-socket="/chat/lobby/"' in response.content.decode()
-    assert 'data-change="0"' in response.content.decode()
+    assert "data-change=0" in response.content.decode()
     assert not Room.objects.exists()
 
 

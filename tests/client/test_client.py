@@ -17,6 +17,8 @@ from tests.docs.pages import page
 NODE = Path(sys.executable).with_name("node")
 #: Bytes of the client, bundled and compressed.
 LARGEST = 6 * 1024
+#: The same of the fallbacks, which pages load when they need them.
+LARGEST_TRANSPORTS = 4 * 1024
 
 #: How many numbers the script says.
 COUNT = 200
@@ -94,6 +96,14 @@ def test_the_bundle_sets_a_global(made: Path) -> None:
     result = subprocess.run([NODE, "-e", code], check=True, capture_output=True, text=True)
     for name in ("Connection", "Outbox", "newNonce", "watchRefusals", "watchWakeups"):
         assert name in result.stdout
+
+
+def test_the_bundle_of_transports_sets_another_global(made: Path) -> None:
+    bundle = (made / "channels-workers-transports.js").read_bytes()
+    assert 0 < len(gzip.compress(bundle)) < LARGEST_TRANSPORTS
+    code = f"{bundle.decode()};console.log(typeof ChannelsWorkersTransports.withFallbacks)"
+    result = subprocess.run([NODE, "-e", code], check=True, capture_output=True, text=True)
+    assert result.stdout == "function\n"
 
 
 def test_the_reference_has_each_public_name(made: Path) -> None:

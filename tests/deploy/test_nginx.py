@@ -83,6 +83,31 @@ def test_sockets_survive_gunicorn_and_a_reload_of_nginx(site: Site) -> None:
             assert_they_talk(at_eve, at_ann, "from a new process of nginx to an old one")
 
 
+def test_the_chat_over_http_goes_to_daphne_too(site: Site) -> None:
+    ann, bob = site.visitor(), site.visitor()
+    path = "/chat/over-http/"
+
+    def ask(verb: str, **body: Any) -> Any:
+        kind = {"Content-Type": "application/json", "Channels-Workers-Transport": verb}
+        answer = ann.ask("POST", path, json.dumps(body), {"Origin": ann.origin, **kind})
+        assert answer.status == 200, answer
+        assert site.nginx.answered_by(f"POST {path}") == site.daphne.port
+        return json.loads(answer.body)
+
+    ann.get("/over-http/")
+    number = ask("open")["id"]
+    with bob.join("over-http") as at_bob:
+        said = json.dumps({"handle": "ann", "message": "hi"})
+        assert ask("send", id=number, first=1, frames=[said])["received"] == 1
+        assert at_bob.hear()["message"] == "hi"
+        batch = ask("receive", id=number, after=0, by="poll")
+        assert "hi" in [json.loads(frame).get("message") for frame in batch["frames"]]
+    ask("close", id=number, code=1000)
+    evil = {"Content-Type": "application/json", "Channels-Workers-Transport": "open"}
+    refused = ann.ask("POST", path, "{}", {"Origin": "https://evil.example.com", **evil})
+    assert refused.status == 403
+
+
 def test_a_log_out_at_gunicorn_makes_the_socket_at_daphne_anonymous(site: Site) -> None:
     zoe = site.visitor()
     assert zoe.sign_up("Zoe").status == 302

@@ -12,6 +12,7 @@ from labs.harness.ports import free_port
 from labs.harness.processes import Processes
 from labs.harness.server import Server
 from tests.conftest import StartWorker
+from tests.processes.fallback_client import Fallback
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.processes.mounted"}
 APPLICATION = "tests.processes.mounted_asgi:application"
@@ -58,12 +59,23 @@ def heard(server: Server, path: str, headers: Mapping[str, str] | None = None) -
         return [first, str(socket.recv(60))]
 
 
+def heard_by_http(server: Server, path: str) -> list[str]:
+    """The same of a socket over HTTP."""
+    client = Fallback([server.port], path).open()
+    first = client.texts(1)
+    client.send("hello")
+    heard = [str(text) for text in [*first, *client.texts(1)]]
+    assert client.close().status == 200
+    return heard
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_pages_and_sockets_see_the_path_after_the_prefix(way: str, start_site: StartSite) -> None:
     command, env, beginnings = WAYS[way]
     server = start_site(command, env)
     for begin in beginnings:
         assert heard(server, f"{begin}/board/") == ["/board/ /talk", "/board/"]
+        assert heard_by_http(server, f"{begin}/board/") == ["/board/ /talk", "/board/"]
         assert heard(server, f"{begin}/class/") == ["/talk/class/ /talk"]
         assert server.get(f"{begin}/board/") == "/board/ /talk/board/ /talk/"
     for begin in ("", PREFIX):

@@ -53,14 +53,24 @@ class HttpGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request: by *http* or workers, or with 503 once the end has begun."""
         by = http_by(consumers_path(scope))
+        await self.exchange(
+            scope, receive, send, by, self.by_workers if by == WORKERS else self._ask
+        )
+
+    async def exchange(
+        self, scope: Scope, receive: Receive, send: Send, by: str, page: Application
+    ) -> None:
+        """Answer a request by *page*, which counts as *by*, or with 503 once the end has begun."""
         exchange = Exchange()
         end = self.exchanges.begin(by)
         try:
-            await self._exchange({**scope, EXCHANGE: exchange}, receive, send, by)
+            await self._exchange({**scope, EXCHANGE: exchange}, receive, send, page)
         finally:
             end(exchange)
 
-    async def _exchange(self, scope: Scope, receive: Receive, send: Send, by: str) -> None:
+    async def _exchange(
+        self, scope: Scope, receive: Receive, send: Send, page: Application
+    ) -> None:
         if self.ending:
             self.exchanges.refuse("stopping")
             await refuse_for_now(scope, receive, send, ENDING, b"1")
@@ -68,7 +78,6 @@ class HttpGate:
         self._in_flight += 1
         self._idle.clear()
         try:
-            page = self.by_workers if by == WORKERS else self._ask
             await self.serve(scope, receive, send, page)
         finally:
             self._in_flight -= 1
