@@ -166,6 +166,14 @@ class Configuration:
     #: that leaves are dropped.
     LEFT_FRAME_BYTES_WAITING: int = 16 * 1024 * 1024
 
+    #: How long the layer keeps the connection of a resumable socket whose client was lost, in whole
+    #: seconds, up to a day. 0 makes no socket resumable. Give all processes the same value.
+    RESUME_TIME: int = 0
+
+    #: Connections of all servers that wait for their clients to come back. At the limit the oldest
+    #: end.
+    PARKED: int = 10_000
+
     #: Sends of one run of a consumer. One more raises OutboxFull in it.
     OUTBOX_OPERATIONS: int = 10_000
 
@@ -279,7 +287,7 @@ LAST_PORT = 65_535
 MAY_BE_ZERO = (
     *("DRAIN_TIME", "RETURN_TIME", "TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"),
     *("REQUESTS_PER_ADDRESS", "REQUESTS_AT_ONCE", "LOG_LINES_PER_MINUTE", "FRAME_RATE"),
-    *("RESPONSE_TIMEOUT", "SLOW_CONSUMER", "CONSUMER_TIMEOUT"),
+    *("RESUME_TIME", "RESPONSE_TIMEOUT", "SLOW_CONSUMER", "CONSUMER_TIMEOUT"),
 )
 
 #: An entry of each list of strings.
@@ -289,6 +297,9 @@ EXAMPLES = {
     "RELAY": "default",
     "TRACING_BAGGAGE": "tenant",
 }
+
+#: The longest time for which the layer keeps a connection (s).
+LONGEST_RESUME = 24 * 3600
 
 #: Shares: numbers up to 1.
 SHARES = ("STREAM_THREADS",)
@@ -458,6 +469,14 @@ def _check_header(name: str, given: Any) -> None:
         )
 
 
+def _check_resume_time(given: Any) -> None:
+    _check_number("RESUME_TIME", given, is_whole=True)
+    if given > LONGEST_RESUME:
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS['RESUME_TIME'] must be at most {LONGEST_RESUME}, a day."
+        )
+
+
 def _check_bool(name: str, given: Any) -> None:
     if not isinstance(given, bool):
         raise ImproperlyConfigured(
@@ -487,6 +506,7 @@ OWN_CHECKS: Mapping[str, Callable[[Any], None]] = {
     "RETRY_ON": _check_retry_on,
     "METRICS_PORT": _check_ports,
     "METRICS_HOST": _check_host,
+    "RESUME_TIME": _check_resume_time,
 }
 
 
