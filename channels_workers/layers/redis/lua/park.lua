@@ -9,8 +9,8 @@
 -- returns  {"parked" (or "repeated": it was parked before; or "gone": no record, it ends, or another
 --          server has it), how many others have ended, as too many wait}
 
-local reply, server = read_asked(ARGV[1])
+local reply, _, adoption = read_asked(ARGV[1])
 local transient = transient_error(ARGV[4])
 if transient then return transient end
-if has_moved(reply, server) then return {"gone", 0} end
+if adoption and adoption ~= adoption_of(reply) then return {"gone", 0} end
 return {park(reply, ARGV[2]), bound_parked(tonumber(ARGV[3]))}
