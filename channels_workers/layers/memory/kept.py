@@ -23,6 +23,7 @@ from channels_workers.layers.types import (
     RECEIVE,
     RESUME,
     RESUMES,
+    Closed,
     InboxKind,
     InboxOperation,
     Join,
@@ -76,8 +77,11 @@ def end_due(store: Store, now: float, most: int) -> int:
 def _end(store: Store, reply: str) -> None:
     kept, record = store.kept[reply], store.records.get(reply)
     kept.due = None
-    if record is not None and kept.parked is not None:
-        store.end_connection(reply, record, kept.parked)
+    if record is None or kept.parked is None:
+        return
+    server = store.server_of(reply)
+    if store.end_connection(reply, record, kept.parked) is Closed.WITHDRAWN and server:
+        store.tell_end(server, reply)
 
 
 def adopt(store: Store, claim: Claim, reply: str, has: int, known: Kept | None) -> Adoption | None:

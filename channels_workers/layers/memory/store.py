@@ -365,9 +365,13 @@ class Store:
         if self._is_there(first_channel(reply), record):
             return
         self._delete_connection(reply)
-        server = reply.partition("!")[0]
-        self.add_to_inbox(server, [InboxOperation(InboxKind.END, reply, b"")])
-        self.inbox_listeners.get(server, lambda: None)()
+        self.tell_end(reply.partition("!")[0], reply)
+
+    def tell_end(self, server: str, reply: str) -> None:
+        """Tell a server that a connection has ended without a last message."""
+        if server in self.counters:
+            self.add_to_inbox(server, [InboxOperation(InboxKind.END, reply, b"")])
+            self.inbox_listeners.get(server, lambda: None)()
 
     def _is_there(self, channel: str, record: Record) -> bool:
         stream = self.stream(channel)

@@ -278,6 +278,7 @@ class KeptMachine(RuleBasedStateMachine):
         closed = self.bus.close_for(client.socket.node.server, client.channel, 1000)
         if closed is Closed.WITHDRAWN:
             del self.known[client.channel]
+            client.socket.node.server.ended.add(client.channel)
         self.bus.depart(client.socket.node.server, client.channel)
 
     @rule(client=clients, number=st.integers(0, 2))
@@ -299,7 +300,8 @@ class KeptMachine(RuleBasedStateMachine):
                 self.bus.depart(node.server, channel)
             return
         assert not client.is_closed
-        assert not (client.is_over or client.is_ending)
+        assert not client.is_over
+        assert not client.is_ending
         client.owner, client.adopted_at = node, len(client.expected)
         client.adopting = socket, arrival, found.adopted
         if kept.had(channel, found):
@@ -460,17 +462,32 @@ class KeptMachine(RuleBasedStateMachine):
     # The end
 
     def teardown(self) -> None:
-        if not hasattr(self, "bus"):
-            return
+        if hasattr(self, "bus"):
+            self._settle()
+            self._end_all()
+            for client in self.known.values():
+                assert client.finished.count(DISCONNECT) == client.is_taken
+                assert client.is_over == client.is_taken
+                for node in self.nodes:
+                    self.bus.depart(node.server, client.channel)
+            for node in self.nodes:
+                self._drain(node)
+                self.bus.heartbeat(node.server)
+            assert self.bus.left() == []
+
+    def _settle(self) -> None:
+        """Each client that has a socket gets everything, and each frame of it takes effect."""
         for client in self.known.values():
             self.admit(client, has_patience=False)
         self._calm()
-        for client in self.known.values():
+        for client in list(self.known.values()):
             if client.is_open and not client.is_closed:
                 client.read(1_000_000)
                 assert client.got == client.expected
                 assert client.effects == client.sent
                 self._close(client)
+
+    def _end_all(self) -> None:
         self.clean_up()
         for client in list(self.known.values()):
             socket = client.socket
@@ -478,15 +495,6 @@ class KeptMachine(RuleBasedStateMachine):
                 self._park(client)
         self.let_time_pass()
         self._calm()
-        for client in self.known.values():
-            assert client.finished.count(DISCONNECT) == client.is_taken
-            assert client.is_over == client.is_taken
-            for node in self.nodes:
-                self.bus.depart(node.server, client.channel)
-        for node in self.nodes:
-            self._drain(node)
-            self.bus.heartbeat(node.server)
-        assert self.bus.left() == []
 
     def _calm(self) -> None:
         """Let workers finish everything."""

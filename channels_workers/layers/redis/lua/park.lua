@@ -5,7 +5,7 @@
 -- ARGV     1 reply channel, as it is asked about (kept.lua), 2 close code, 3 how many may wait,
 --          4 the epoch that the server knows, or ""
 -- writes   kept:<reply>, parked; for those that are too many connections:<server>,
---          channel:websocket.disconnect
+--          channel:websocket.disconnect, inbox:<server>
 -- returns  {"parked" (or "repeated": it was parked before; or "gone": no record, it ends, or another
 --          server has it), how many others have ended, as too many wait}
 

@@ -54,8 +54,12 @@ end
 local function end_parked(reply)
   on_key("ZREM", parked, reply)
   local record, code = read_record(reply), on_key("HGET", kept_key(reply), "parked")
-  if not record then redis.call("DEL", kept_key(reply))
-  elseif code then close_connection(reply, record, code) end
+  if not record then redis.call("DEL", kept_key(reply)) end
+  if not record or not code then return end
+  local server = server_of(reply)
+  if close_connection(reply, record, code) == "withdrawn" and on_key("HEXISTS", processes, server) == 1 then
+    on_key("XADD", inbox_key(server), "*", "e" .. reply, "")  -- no disconnect will tell it
+  end
 end
 
 -- End the oldest ones of those that are too many. Returns how many.
