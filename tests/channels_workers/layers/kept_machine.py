@@ -14,7 +14,7 @@ clients, what it had for them is gone.
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from hypothesis import strategies as st
@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     multiple,
+    precondition,
     rule,
 )
 
@@ -48,6 +49,9 @@ from channels_workers.layers.types import (
 
 CHANNELS = [CONNECT, RECEIVE, DISCONNECT, RESUME]
 GROUPS = ["red", "blue"]
+
+#: How many clients there are at most; so each of them lives through a lot.
+CLIENTS = 2
 
 
 class KeptBus(Protocol):
@@ -236,8 +240,23 @@ class KeptMachine(RuleBasedStateMachine):
 
     # Clients and their servers
 
+    @precondition(lambda self: len(self.known) < CLIENTS)
+    @rule(target=clients, number=st.integers(0, 2), groups=st.sets(st.sampled_from(GROUPS)))
+    def connect(self, number: int, groups: set[str]) -> Client:
+        """Connect a client; a worker lets it join *groups*."""
+        client = self._connect(number)
+        joins = [self.layer.make_join(group, client.channel) for group in groups]
+        while not client.finished:
+            self.pull_all({client.channel: joins})
+        client.groups |= groups
+        return client
+
+    @precondition(lambda self: len(self.known) < CLIENTS)
     @rule(target=clients, number=st.integers(0, 2))
-    def connect(self, number: int) -> Client:
+    def begin_to_connect(self, number: int) -> Client:
+        return self._connect(number)
+
+    def _connect(self, number: int) -> Client:
         client = Client(self.nodes[number])
         self.known[client.channel] = client
         client.socket.queue.append((CONNECT, 0))
@@ -509,9 +528,13 @@ class KeptMachine(RuleBasedStateMachine):
                 return
         raise AssertionError("it never becomes calm")
 
-    def pull_all(self) -> list[Delivery]:
+    def pull_all(self, joins: Mapping[str, Sequence[Any]] | None = None) -> list[Delivery]:
+        """Pull a message of each channel, and run it; a connect with its *joins*."""
         found = self.layer.pull(CHANNELS, f"{self.worker}.0", 0)
         for delivery in found:
             self._began(delivery)
-            self._commit(delivery)
+            is_connect = delivery.channel == CONNECT
+            self._commit(
+                delivery, (joins or {}).get(str(delivery.reply_channel), ()) if is_connect else ()
+            )
         return found
