@@ -129,3 +129,46 @@ def test_the_redis_layer_keeps_the_promises(redis_url: str) -> None:
     limits = hypothesis.settings(SETTINGS, max_examples=45)
     run_state_machine_as_test(RedisMachine, settings=limits)
     buses[0].redis.disconnect()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def machine(request: pytest.FixtureRequest) -> Iterator[KeptMachine]:
+    """A machine to drive by hand."""
+    bus: KeptBus = KeptMemoryBus()
+    if request.param == "redis":
+        bus = KeptRedisBus(request.getfixturevalue("redis_url"))
+
+    class ByHand(KeptMachine):
+        make_bus = staticmethod(lambda: bus)  # type: ignore[assignment]
+
+    found = ByHand()
+    found.start()
+    yield found
+    found.teardown()
+    if isinstance(bus, KeptRedisBus):
+        bus.redis.disconnect()
+
+
+def test_it_comes_back_before_its_first_server_has_read_of_the_move(machine: KeptMachine) -> None:
+    client = machine.connect(0, {"red"})
+    machine.read_inbox(0)
+    machine.send_frames(client, 3)
+    machine.pull_all()
+    machine.resume(client, 1)
+    machine.admit(client, has_patience=False)
+    machine.pull_all()
+    machine.resume(client, 0)
+    machine.read_inbox(0)  # the release for the former socket comes before the news of the move
+    assert client.adopting is not None
+    machine.admit(client, has_patience=False)
+    assert client.socket.node is machine.nodes[0]
+
+
+def test_a_disconnect_that_waits_is_withdrawn(machine: KeptMachine) -> None:
+    client = machine.connect(0, {"red"})
+    machine.read_inbox(0)
+    machine.lose(client, parks=True)
+    machine.let_time_pass()
+    machine.resume(client, 1)
+    machine.admit(client, has_patience=False)
+    assert client.is_open
