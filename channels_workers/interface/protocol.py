@@ -111,7 +111,7 @@ class WebSocketProtocol:
 
     __slots__ = (
         *("_backlog", "_close_code", "_end_code", "_episodes", "_handshake", "_held"),
-        *("_began", "_held_size", "_in_flight", "_is_finished", "_is_known", "_name"),
+        *("_began", "_held_size", "_in_flight", "_is_finished", "_counted", "_name"),
         *("_offered", "_order", "_state", "_subprotocol", "_traffic", "limits", "path"),
         *("pending", "request_id"),
     )
@@ -135,7 +135,7 @@ class WebSocketProtocol:
         self._name = ""  # its reply channel, once it has one
         self._state = CONNECTING
         self._began = 0.0  # when its handshake began, with metrics
-        self._is_known = False  # the traffic counts it among the sockets
+        self._counted = ""  # the state as which the traffic counts it
         self._handshake: Content | None = connect_content(scope)  # until it is published
         if self.request_id:
             self._handshake["request_id"] = self.request_id
@@ -170,6 +170,11 @@ class WebSocketProtocol:
     def has_ended(self) -> bool:
         """Whether its client is gone."""
         return self._end_code is not None
+
+    @property
+    def has_client(self) -> bool:
+        """Whether a client is there, or has not been told the end."""
+        return not self.has_ended
 
     @property
     def is_finished(self) -> bool:
@@ -222,10 +227,18 @@ class WebSocketProtocol:
 
     def _count(self) -> None:
         """Count the socket, and begin to measure its handshake."""
-        if not self._is_known:
-            traffic = self._traffic
-            self._is_known, self._began = True, 0.0 if traffic.now is None else traffic.now()
-            traffic.sockets[CONNECTING] += 1
+        if not self._counted:
+            self._began = 0.0 if self._traffic.now is None else self._traffic.now()
+            self._count_as(CONNECTING)
+
+    def _count_as(self, state: str) -> None:
+        """Count the socket as one in *state*, "" for not at all, and no more as before."""
+        sockets = self._traffic.sockets
+        if self._counted:
+            sockets[self._counted] -= 1
+        if state:
+            sockets[state] += 1
+        self._counted = state
 
     def receive(self, event: Event) -> Actions:
         """Take a ``websocket.receive`` event."""
@@ -488,9 +501,7 @@ class WebSocketProtocol:
         self._is_finished = True
         self.pending.drop_all_but(0)
         self._drop_in_flight()
-        if self._is_known:
-            self._is_known = False
-            self._traffic.sockets[SOCKET_STATES[self._state]] -= 1
+        self._count_as("")
 
     def time_out(self, is_local: bool = False) -> ClientActions:
         """Refuse a handshake that nobody answered in time.
@@ -507,10 +518,8 @@ class WebSocketProtocol:
         return self._refuse(TIMED_OUT)
 
     def _enter(self, state: str) -> None:
-        if self._is_known:
-            sockets = self._traffic.sockets
-            sockets[SOCKET_STATES[self._state]] -= 1
-            sockets[SOCKET_STATES[state]] += 1
+        if self._counted:
+            self._count_as(SOCKET_STATES[state])
         self._state = state
 
     # To the client

@@ -22,6 +22,9 @@ CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
 
+#: A client is back on its connection. Workers listen to it if ``RESUME_TIME`` is set.
+RESUME = "websocket.resume"
+
 REQUEST = "http.request"
 REQUEST_DISCONNECT = "http.disconnect"
 
