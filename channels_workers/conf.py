@@ -482,7 +482,7 @@ def _check_resume_time(given: Any) -> None:
     _check_number("RESUME_TIME", given, is_whole=True)
     if given > LONGEST_RESUME:
         raise ImproperlyConfigured(
-            f"CHANNEL_WORKERS['RESUME_TIME'] must be at most {LONGEST_RESUME}, a day, not {given!r}."
+            f"CHANNEL_WORKERS['RESUME_TIME'] must be at most {LONGEST_RESUME}, a day."
         )
 
 

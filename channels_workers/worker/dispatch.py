@@ -340,7 +340,7 @@ def _answer_handshake(
 ) -> BaseException | None:
     if message.channel_name not in (CONNECT, RESUME) or message.reply_channel is None:
         logger.error(
-            "%s raised %s on %s; only consumers of websocket.connect and websocket.resume may do so",
+            "%s raised %s on %s; only consumers of websocket.connect and of websocket.resume may",
             name_of(match.consumer),
             type(raised).__name__,
             message.channel_name,
