@@ -139,9 +139,10 @@ class Socket:
         self._wait_for_answer()
         self._perform(self.protocol.begin(self.reply_channel))
 
-    def _wait_for_answer(self) -> None:
+    def _wait_for_answer(self, waited: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
-        self._handshake_timer = loop.call_later(self.protocol.patience, self._time_out)
+        patience = max(0.0, self.protocol.patience - waited)
+        self._handshake_timer = loop.call_later(patience, self._time_out)
 
     def _time_out(self) -> None:
         if seconds := self.protocol.more_patience():

@@ -13,10 +13,11 @@ from channels_workers.interface.replies import connect_content
 from channels_workers.interface.resume.protocol import ResumableProtocol
 from channels_workers.interface.resume.replay import Replay, Replays
 from channels_workers.interface.resume.socket import Attachment, ResumableSocket
-from channels_workers.interface.resume.tokens import read_token, signer_for
+from channels_workers.interface.resume.tokens import Ticket, read_token, signer_for
 from channels_workers.interface.resume.wire import Offer
 from channels_workers.interface.socket import Sockets
-from channels_workers.interface.types import Scope, Send
+from channels_workers.interface.traffic import TIMED_OUT
+from channels_workers.interface.types import Scope, Send, close_event
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.logs import fields
 
@@ -49,12 +50,37 @@ class Resumables:
         A token that is forged, or of an ended connection, opens a new one, and tells nothing.
         """
         signer = signer_for(connect_content(scope))
-        if offer.token and (ticket := read_token(signer, offer.token)) is not None:
-            found = self._known.get(ticket.reply_channel)
-            if found is not None and found.protocol.can_resume:
-                return found.take_over(scope, send, offer.received, is_heard=True)
+        ticket = read_token(signer, offer.token) if offer.token else None
+        if ticket is None:
+            socket = self._make(scope, send, signer)
+            await socket.open()
+            return socket.attachment
+        try:
+            async with asyncio.timeout(configuration().HANDSHAKE_TIMEOUT):
+                return await self._resume(scope, send, signer, ticket, offer.received)
+        except TimeoutError:
+            self.sockets.traffic.handshakes[TIMED_OUT] += 1
+            await send(close_event(1000))  # the connection still waits for its client
+            return None
+
+    async def _resume(
+        self, scope: Scope, send: Send, signer: Signer, ticket: Ticket, received: int
+    ) -> Attachment | None:
+        """Go on with the connection of *ticket*, or open a new one if it has ended."""
+        name, kept = ticket.reply_channel, self.get_layer().kept
+        is_heard = name in self._known and await kept.hears_resumes()
+        found = self._known.get(name)
+        if found is not None and found.protocol.can_resume:
+            found.take_over(scope, send, received, is_heard=is_heard)
+            return found.attachment
         socket = self._make(scope, send, signer)
-        await socket.open()
+        try:
+            is_adopted = found is None and await socket.adopt(scope, ticket, received)
+        except BaseException:
+            socket.protocol.replay.end()
+            raise
+        if not is_adopted:
+            await socket.open()
         return socket.attachment
 
     def _make(self, scope: Scope, send: Send, signer: Signer) -> ResumableSocket:

@@ -41,7 +41,7 @@ class Replays:
 
     def make_room(self, limit: int) -> None:
         """Leave each buffer an equal share of three quarters of *limit* (bytes)."""
-        share = limit * 3 // 4 // len(self._known)
+        share = limit * 3 // 4 // max(1, len(self._known))
         for each in self._known:
             each.cut_down_to(share)
         if not self._is_logged:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from channels_workers.interface.actions import Action
+from channels_workers.interface.backlog import Frame
 from channels_workers.interface.close_codes import ABNORMAL
 from channels_workers.interface.ends import tell_parked
 from channels_workers.interface.outgoing import Outgoing
-from channels_workers.interface.replies import connect_content
-from channels_workers.interface.resume.protocol import ResumableProtocol
+from channels_workers.interface.protocol import FRAME_COST
+from channels_workers.interface.replies import connect_content, sends_of
+from channels_workers.interface.resume.protocol import ResumableProtocol, Standing
 from channels_workers.interface.resume.replay import ReplayedOutgoing, to_contents
+from channels_workers.interface.resume.tokens import Ticket
 from channels_workers.interface.socket import Socket, Sockets
 from channels_workers.interface.types import Event, Scope, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
+from channels_workers.layers.kept import Adopted
+from channels_workers.layers.types import ConnectionSnapshot, ReplyKind
+from channels_workers.tracing import hooks
 
 #: How long a client whose socket was replaced may take to read the close frame (s).
 CUT_AFTER = 2.0
@@ -36,6 +43,15 @@ class Keeper(Protocol):
 
     def forget(self, socket: ResumableSocket) -> None:
         """Know a connection no more."""
+
+
+class Arrival(NamedTuple):
+    """A client that waits *since* then (monotonic s) for its connection to come from elsewhere."""
+
+    scope: Scope
+    ticket: Ticket
+    received: int
+    since: float
 
 
 class Attachment:
@@ -78,6 +94,7 @@ class Attachment:
 class ResumableSocket(Socket):
     """A :class:`Socket` that waits for its client when it is lost."""
 
+    kind = ReplyKind.KEPT
     protocol: ResumableProtocol
     outgoing: ReplayedOutgoing
 
@@ -92,6 +109,8 @@ class ResumableSocket(Socket):
         self.keeper = keeper
         self.attachment: Attachment | None = None
         self._is_leaving = False  # the server stops
+        self._arrival: Arrival | None = None  # while it is adopted
+        self._disconnect_payload = b""  # of the server that had it first, if that was another one
         super().__init__(layer, sockets, protocol, send)
 
     def _connect(self, send: Send) -> None:
@@ -145,7 +164,7 @@ class ResumableSocket(Socket):
         self.intake.end()
         self.outgoing.line = self.attachment = self.task = None
 
-    def take_over(self, scope: Scope, send: Send, received: int, *, is_heard: bool) -> Attachment:
+    def take_over(self, scope: Scope, send: Send, received: int, *, is_heard: bool) -> None:
         """Go on with another socket of the client, once workers have heard of it."""
         self.keeper.unpark(self)
         former = self.attachment
@@ -154,18 +173,51 @@ class ResumableSocket(Socket):
         if former is not None:
             asyncio.get_running_loop().call_later(CUT_AFTER, former.outgoing.cut)
         self._connect(send)
-        return self._ask(scope, is_heard=is_heard)
+        self._ask(scope, is_heard=is_heard)
 
-    def _ask(self, scope: Scope, *, is_heard: bool) -> Attachment:
+    def _ask(self, scope: Scope, *, is_heard: bool, waited: float = 0.0) -> None:
+        """Let workers hear of the client that waits, if they do, and then go on."""
         self.outgoing.is_held = True
-        assert self.attachment is not None  # noqa: S101  (for the type checker)
-        attachment = self.attachment
         if is_heard:
-            self._wait_for_answer()
+            self._wait_for_answer(waited)
             self._perform(self.protocol.ask(connect_content(scope)))
         else:
             self._perform(self.protocol.go_on())
-        return attachment
+
+    async def adopt(self, scope: Scope, ticket: Ticket, received: int) -> bool:
+        """Go on with the connection of *ticket*, of another server; return whether that is so."""
+        self.reply_channel = ticket.reply_channel
+        self._arrival = Arrival(scope, ticket, received, time.monotonic())
+        adopted = await self.layer.kept.adopt(ticket.reply_channel, self, received)
+        self._arrival = None
+        return adopted is not None
+
+    def resumed(self, adopted: Adopted) -> None:
+        """Go on with a connection of another server; its messages come from now on."""
+        assert self._arrival is not None  # noqa: S101  (for the type checker)
+        scope, ticket, received, since = self._arrival
+        self._disconnect_payload = adopted.disconnect_payload
+        numbers = adopted.order, adopted.received
+        standing = Standing(*numbers, self._in_flight(adopted), adopted.is_gap)
+        self.protocol.adopt(self.reply_channel, scope, received, standing)
+        self.sockets.known.add(self)
+        self.keeper.add(self)
+        self.outgoing.is_held = True
+        for content in adopted.missed:
+            for frame in sends_of(content):
+                self.outgoing.put(frame)
+        if ticket.expires:
+            self._expire_at(ticket.expires)
+        self._ask(scope, is_heard=adopted.is_heard, waited=time.monotonic() - since)
+
+    def _in_flight(self, adopted: Adopted) -> Frame | None:
+        """Return the message that no worker has finished; the first one is no frame."""
+        if adopted.pending is None:
+            return None
+        payload = adopted.pending.payload
+        content = self.layer.codec.decode(payload)
+        content.pop(hooks.CARRIER, None)
+        return Frame(content, 0, FRAME_COST + len(payload) if adopted.order else 0)
 
     def _time_out(self) -> None:
         super()._time_out()
@@ -211,8 +263,8 @@ class ResumableSocket(Socket):
     async def _park(self) -> None:
         try:
             await tell_parked(self.layer, self.reply_channel, ABNORMAL, self.protocol)
-        finally:
-            self._forget_here()
+        finally:  # until the process ends, another server may still ask for what is kept
+            self.sockets.known.discard(self)
 
     def _forget(self) -> None:
         super()._forget()
@@ -249,6 +301,13 @@ class ResumableSocket(Socket):
         """Forget the connection: the layer has ended it."""
         if self._is_leaving:
             self._forget()
+
+    def snapshot(self) -> ConnectionSnapshot | None:
+        """Return the state that restores this connection after the layer lost its data."""
+        found = super().snapshot()
+        if found is None or not self._disconnect_payload:
+            return found
+        return found._replace(disconnect_payload=self._disconnect_payload)
 
     # What the protocol wants done
 
