@@ -54,6 +54,9 @@ LOOK_INTERVAL = 0.05
 #: How long it waits for clients to answer its close frames, before it drops their connections (s).
 CLOSE_TIMEOUT = 2.0
 
+#: How long it waits, at most, for clients of closed sockets to resume elsewhere (s).
+LONGEST_RETURN = 5.0
+
 #: How long it waits for workers to answer requests, before it answers them itself (s). So there is
 #: time to tell the layer within DRAIN_TIMEOUT.
 REQUESTS_TIMEOUT = 4.0
@@ -276,6 +279,14 @@ class Interface:
             if each.is_open:  # as its client may have left meanwhile
                 each.dismiss(reason)
         while self._has_frames() and loop.time() < began + drain_time:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_INTERVAL)
+        await self._let_clients_resume()
+
+    async def _let_clients_resume(self) -> None:
+        """Give the clients of closed sockets time to resume elsewhere, without a gap."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + min(2 * configuration().RETURN_TIME + 1.0, LONGEST_RETURN)
+        while self.resumables.parked and loop.time() < until:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_INTERVAL)
 
     def _has_frames(self) -> bool:

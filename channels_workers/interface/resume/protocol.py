@@ -7,6 +7,7 @@ that has finished, nothing of the connection goes to the new socket: the consume
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Sequence
 from enum import Enum
@@ -307,7 +308,26 @@ class ResumableProtocol(WebSocketProtocol):
     # From the layer
 
     def reply(self, content: Content, to_group: bool = False) -> Sequence[Action]:
-        """Take what a consumer sent to the reply channel or, if *to_group*, to a group."""
+        """Take what a consumer sent to the reply channel or, if *to_group*, to a group.
+
+        A new end of the socket makes a new token.
+        """
+        if "expires" not in content or not self._note_expiry(content["expires"]):
+            return self._reply(content, to_group)
+        was_open = self.is_open
+        actions = self._reply(content, to_group)
+        if not (was_open and self.is_open):
+            return actions
+        return [*actions, _text_frame(wire.renewal(self._token, self.limits.RESUME_TIME))]
+
+    def _note_expiry(self, expires: Any) -> bool:
+        is_number = isinstance(expires, int | float) and not isinstance(expires, bool)
+        if not is_number or not abs(expires) < math.inf:
+            return False  # which is logged, too
+        self.expires = max(1, int(expires))
+        return True
+
+    def _reply(self, content: Content, to_group: bool) -> Sequence[Action]:
         if self._presence is Presence.WAITING and not to_group and self._is_asked():
             if is_refusal(content):
                 why = content.get("why")

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 
-from channels_workers.interface.actions import ClientAction, SendFrame
+from channels_workers.interface.actions import Accept, ClientAction, SendFrame
 from channels_workers.interface.outgoing import Outgoing
 from channels_workers.interface.resume import wire
 from channels_workers.logs import fields
@@ -109,7 +109,7 @@ class Replay:
 class ReplayedOutgoing:
     """The way to the client of a resumable socket: what goes out is kept, with a client or without.
 
-    While it *is_held*, frames are kept only: the client has not been accepted yet.
+    While it *is_held*, frames are kept only: the client that is back has not been accepted yet.
     """
 
     def __init__(self, replay: Replay, line: Outgoing | None = None, is_held: bool = False) -> None:
@@ -124,6 +124,8 @@ class ReplayedOutgoing:
                 self.replay.append(action)
             if self.is_held:
                 return
+        elif isinstance(action, Accept):
+            self.is_held = False
         if self.line is not None:
             self.line.put(action)
 

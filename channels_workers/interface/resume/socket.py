@@ -131,10 +131,6 @@ class ResumableSocket(Socket):
         """Whether its client is gone for good, or the server stops."""
         return self._is_leaving or self.protocol.has_ended
 
-    def _expire_at(self, when: float) -> None:
-        self.protocol.expires = max(1, int(when))
-        super()._expire_at(when)
-
     # The client goes and comes
 
     def receive(self, event: Event) -> None:
@@ -207,6 +203,7 @@ class ResumableSocket(Socket):
             for frame in sends_of(content):
                 self.outgoing.put(frame)
         if ticket.expires:
+            self.protocol.expires = ticket.expires
             self._expire_at(ticket.expires)
         self._ask(scope, is_heard=adopted.is_heard, waited=time.monotonic() - since)
 

@@ -5,7 +5,8 @@
 ``resume.<token>.<n>``      a subprotocol: go on with the connection of the token. The client has
                             received *n* frames on it
 a frame                     ``{"type": "channels_workers.resume", "token": ..., "seconds": ...,
-                            "resumed": ..., "received": ..., "gap": ...}``, the first one
+                            "resumed": ..., "received": ..., "gap": ...}``, the first one. A
+                            later one, without ``resumed``, brings another token
 ==========================  =====================================================================
 """
 
@@ -59,6 +60,11 @@ def offer_of(entries: Iterable[str]) -> Offer | None:
 def answer(token: str, seconds: int) -> str:
     """Return the first frame of a new connection."""
     return json.dumps({"type": FRAME_TYPE, "token": token, "seconds": seconds, "resumed": False})
+
+
+def renewal(token: str, seconds: int) -> str:
+    """Return a later frame, with another token instead of the one before."""
+    return json.dumps({"type": FRAME_TYPE, "token": token, "seconds": seconds})
 
 
 def resumed_answer(token: str, seconds: int, received: int, *, is_gap: bool) -> str:
