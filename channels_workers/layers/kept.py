@@ -372,6 +372,10 @@ class LayerKept(ABC):
                 self._detach(server, reply_channel)
         return adopted
 
+    @abstractmethod
+    async def hears_resumes(self) -> bool:
+        """Say whether a worker listens to ``websocket.resume``, or will once there is one."""
+
     async def _adopt_for(
         self, arrival: Arrival, server: Home, channel: str, has: int
     ) -> Adopted | None:

@@ -224,6 +224,7 @@ class MemoryAdmin(LayerAdmin):
                 next_due=min((later.due for later in store.delayed.values()), default=None),
                 histories=len(store.histories.by_group),
                 history_bytes=store.histories.size,
+                parked=len(kept.waiting(store)),
             )
 
 

@@ -155,6 +155,11 @@ class MemoryKept(LayerKept):
         self._start_server = start_server
         self._forget = detach
 
+    async def hears_resumes(self) -> bool:
+        """Say whether a worker listens to ``websocket.resume``, or will once there is one."""
+        with self._store.changed:
+            return _is_heard(self._store)
+
     def _home(self) -> Home:
         return self._start_server()
 

@@ -16,6 +16,7 @@ from channels_workers.layers.types import (
     DELAY,
     KEPT_MARK,
     REQUEST,
+    RESUME,
     DeadLetter,
     Delivery,
     GroupSend,
@@ -230,8 +231,8 @@ def dead_letter(store: Store, delivery: Delivery, reason: str, refusals: Refusal
     record = store.waiting_for(held)
     if record is not None and held.reply_channel is not None:
         plan = Plan(store, lambda channel: 0)
-        if held.channel in (CONNECT, REQUEST):
-            refusal = refusals.handshake if held.channel == CONNECT else refusals.request
+        if held.channel in (CONNECT, RESUME, REQUEST):
+            refusal = refusals.request if held.channel == REQUEST else refusals.handshake
             plan.add_all([Send(held.reply_channel, refusal)], held.id)
         plan.finish_order(held.reply_channel, record)
         plan.write()

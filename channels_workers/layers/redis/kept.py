@@ -33,6 +33,11 @@ class RedisKept(LayerKept):
         super().__init__()
         self._layer = layer
 
+    async def hears_resumes(self) -> bool:
+        """Say whether a worker listens to ``websocket.resume``; this waits while Redis is away."""
+        self._layer.start_server()
+        return bool(await self._layer.living_session().call(requests.hears_resumes()))
+
     def _home(self) -> Home:
         return self._layer.start_server()
 

@@ -33,6 +33,11 @@ def park(server: str, channel: str, code: int) -> Request:
     return Request("park", arguments, in_epoch=True)
 
 
+def hears_resumes() -> Request:
+    """Return the request that asks whether a worker listens to ``websocket.resume``."""
+    return Request("hears_resumes", [], ordered=False)
+
+
 def hand_over(found: HandOver) -> Request:
     """Return the request that hands over what a server had for a client."""
     return Request("hand_over", list(found))

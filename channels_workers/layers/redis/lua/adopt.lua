@@ -30,20 +30,6 @@ local parked_with, adoption, resumes =
   unpack(on_key("HMGET", kept_key(reply), "parked", "adoption", "resumes"))
 local by, former = string.match(adoption or "", "^(%x+):(%x*)$")
 
--- Do all processes know kept connections, and does a worker hear of this, now or once there is one?
-local function look_at_processes()
-  local hears, takes_sockets = false, false
-  for _, process in ipairs(on_key("HKEYS", processes)) do
-    local info = on_key("HGET", process_info, process)
-    if info then
-      if not string.find(info, '"resumes"', 1, true) then return false end
-      hears = hears or string.find(info, '"websocket.resume"', 1, true) ~= nil
-      takes_sockets = takes_sockets or string.find(info, '"websocket.connect"', 1, true) ~= nil
-    end
-  end
-  return true, hears or not takes_sockets
-end
-
 -- Take back that it ends, if no worker has its disconnect. Returns whether it goes on.
 local function go_on()
   if record.state ~= "c" and record.state ~= "d" then return true end

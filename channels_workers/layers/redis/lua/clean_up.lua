@@ -16,7 +16,7 @@
 
 local process, from, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local deliveries, kept = tonumber(ARGV[4]), ARGV[5]
-local refusals = {["websocket.connect"] = ARGV[6], ["http.request"] = ARGV[7]}
+local refusals = {["websocket.connect"] = ARGV[6], ["websocket.resume"] = ARGV[6], ["http.request"] = ARGV[7]}
 if on_key("SISMEMBER", awaiting_cleanup, process) == 0 then return {"done"} end
 
 local plan, new_dead_letters = new_plan(), {}

@@ -79,3 +79,17 @@ local function end_due(time, most)
   end
   return #due, tonumber(on_key("ZRANGE", parked, 0, 0, "WITHSCORES")[2])
 end
+
+-- Do all processes know kept connections, and does a worker hear of this, now or once there is one?
+local function look_at_processes()
+  local hears, takes_sockets = false, false
+  for _, process in ipairs(on_key("HKEYS", processes)) do
+    local info = on_key("HGET", process_info, process)
+    if info then
+      if not string.find(info, '"resumes"', 1, true) then return false end
+      hears = hears or string.find(info, '"websocket.resume"', 1, true) ~= nil
+      takes_sockets = takes_sockets or string.find(info, '"websocket.connect"', 1, true) ~= nil
+    end
+  end
+  return true, hears or not takes_sockets
+end
