@@ -282,7 +282,7 @@ class KeptChannels:
             try:
                 payload = self.server.codec.encode({"missed": list(missed)})
             except MessageError as error:
-                extra = fields("frames_lost", connection=channel)
+                extra = fields("hand_over_failed", connection=channel)
                 logger.error(
                     "Handing over the frames of %s failed: %s", channel, error, extra=extra
                 )
