@@ -44,6 +44,16 @@ from channels_workers.interface.replies import (
     sends_of,
 )
 from channels_workers.interface.request_ids import request_id
+from channels_workers.interface.texts import (
+    BAD_REPLY,
+    DENIED,
+    DENIED_AS,
+    NO_ANSWER,
+    NO_WORKER,
+    NO_WORKER_HERE,
+    NOT_OFFERED,
+    TOO_MANY_HELD,
+)
 from channels_workers.interface.traffic import (
     ABANDONED,
     ACCEPTED,
@@ -67,33 +77,6 @@ from channels_workers.tracing import hooks
 logger = logging.getLogger(__name__)
 
 CLOSED = "closed"
-
-NO_WORKER = (
-    "No worker answered the handshake of %s within %s s. Is `manage.py runworker` running, does it "
-    "listen to websocket.connect, and does its database answer?"
-)
-NO_WORKER_HERE = (
-    "No worker answered the handshake of %s within %s s. The channel layer is in the memory of "
-    "this process, so no `manage.py runworker` can answer. Use `manage.py runserver`, "
-    "which has workers, or set CHANNEL_LAYERS to channels_workers.layers.redis.RedisChannelLayer"
-)
-NO_ANSWER = (
-    "The connect consumer of %s returned without an answer. Let it send "
-    '{"accept": True} to message.reply_channel or raise DenyConnection, or set '
-    'CHANNEL_WORKERS["CONNECT"] = "accept". Refused after %s s.'
-)
-DENIED = "Refused the handshake of %s: a worker denied it; the log of the workers says why"
-BAD_REPLY = "A reply to %s cannot go out as it is. It %s"
-DENIED_AS = "Refused the handshake of %s: %s"
-NOT_OFFERED = (
-    "The connect consumer of %s accepts with the subprotocol %s, and its client offered %s. "
-    "Choose one of message['subprotocols'], or none. Refused."
-)
-
-TOO_MANY_HELD = (
-    "Refusing %s: %d messages to its groups wait for the answer of its connect consumer (%s "
-    "exceeded)"
-)
 
 #: The states as the traffic counts them.
 SOCKET_STATES = {CONNECTING: CONNECTING, OPEN: OPEN, CLOSED: CLOSING}

@@ -248,7 +248,7 @@ def test_a_killed_server_whose_client_comes_late(site: Site) -> None:
 @pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize("drain", ["0", "1"])
 def test_a_deploy(pair: tuple[str, str], drain: str, site: Site) -> None:
-    one, two = site.servers(pair, DRAIN_TIME=drain)
+    one, two = site.servers(pair, DRAIN_TIME=drain, RETURN_TIME="2")
     clients = [Client(one.port) for _ in range(5)]
     for client in clients:
         client.send("a")
@@ -313,7 +313,7 @@ def test_hostile_tokens_open_new_connections(kind: str, site: Site) -> None:
         offered = [Subprotocol("channels-workers.v1"), Subprotocol(offer)]
         with connect(f"{server.socket_url}/echo/", subprotocols=offered) as socket:
             assert not json.loads(socket.recv(TIMEOUT))["resumed"]
-    offered = [Subprotocol(f"resume.{victim.token}.0")] * 2
+    offered = [Subprotocol(f"resume.{victim.token}.{number}") for number in range(2)]
     with connect(f"{server.socket_url}/echo/", subprotocols=offered) as socket:
         assert not json.loads(socket.recv(TIMEOUT))["resumed"]
     elsewhere = Client(server.port, victim, path="/other/")

@@ -29,13 +29,7 @@ from channels_workers.interface.actions import (
 from channels_workers.interface.backlog import Backlog, Frame
 from channels_workers.interface.close_codes import ABNORMAL, FOR_GOOD, REPLACED, SERVER_STOPS
 from channels_workers.interface.orphans import bound_orphans
-from channels_workers.interface.protocol import (
-    CLOSED,
-    FRAME_COST,
-    NO_WORKER,
-    NO_WORKER_HERE,
-    WebSocketProtocol,
-)
+from channels_workers.interface.protocol import CLOSED, FRAME_COST, WebSocketProtocol
 from channels_workers.interface.replies import (
     close_code,
     deadline_of,
@@ -44,6 +38,7 @@ from channels_workers.interface.replies import (
 from channels_workers.interface.resume import wire
 from channels_workers.interface.resume.replay import Replay
 from channels_workers.interface.resume.tokens import Ticket, make_token
+from channels_workers.interface.texts import NO_WORKER, NO_WORKER_HERE, REFUSED_TO_RESUME
 from channels_workers.interface.traffic import (
     ABANDONED,
     ACCEPTED,
@@ -60,11 +55,6 @@ from channels_workers.layers.codec import Content
 from channels_workers.layers.types import RESUME
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import shown
-
-REFUSED_TO_RESUME = (
-    "Refused to resume %s: its consumer of websocket.resume denied it, or failed; the log of the "
-    "workers says why. The connection ends"
-)
 
 
 class Presence(Enum):

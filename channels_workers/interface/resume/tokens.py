@@ -1,4 +1,6 @@
-"""Tokens that resume a connection: its reply channel, signed for one path and one browser session.
+"""Tokens that resume a connection: its reply channel, signed for handshakes like its own.
+
+They count for one path, one browser session and one origin.
 
 They have the expiry of the socket, if a consumer has set one. Otherwise the connection itself
 ends some time after its client is lost.
@@ -26,8 +28,10 @@ class Ticket(NamedTuple):
 def signer_for(handshake: Content) -> Signer:
     """Return the signer of tokens that are valid in handshakes like *handshake*."""
     bound = hashlib.sha256()
-    for part in (handshake["path"], session_key_of(handshake)):
-        bound.update(hashlib.sha256(part.encode("utf-8", "surrogatepass")).digest())
+    origins = [bytes(value) for name, value in handshake["headers"] if bytes(name) == b"origin"]
+    texts = handshake["path"], session_key_of(handshake)
+    for part in (*(each.encode("utf-8", "surrogatepass") for each in texts), b" ".join(origins)):
+        bound.update(hashlib.sha256(part).digest())
     return Signer(salt=f"channels_workers.resume.{bound.hexdigest()}", sep=".")
 
 

@@ -243,7 +243,8 @@ async def test_a_token_is_for_its_path_and_browser(
     session = ((b"cookie", b"sessionid=abcdefgh12345678abcdefgh12345678"),)
     first = await lived(application, "a", headers=session)
     await first.lost()
-    for options in ({"path": "/other/", "headers": session}, {}):
+    foreign = (*session, (b"origin", b"https://evil.example"))
+    for options in ({"path": "/other/", "headers": session}, {}, {"headers": foreign}):
         stranger = await Client(back, V1, first.resume(0), **options).answered()
         assert not stranger.answer["resumed"]
         await stranger.lost(1000)
