@@ -17,9 +17,11 @@ class Relay:
         self._flows = threading.Event()
         self._flows.set()
         self._opened: list[socket.socket] = []
+        self._lock = threading.Lock()  # of the sockets that are open
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, name="relay", daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, name="relay", daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -30,13 +32,16 @@ class Relay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._listener.close()
         self._flows.set()
         self.cut()
 
     def cut(self) -> None:
         """Drop all connections on both sides; new ones are taken."""
-        opened, self._opened = self._opened, []
+        with self._lock:
+            opened, self._opened = self._opened, []
         for each in opened:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -49,15 +54,27 @@ class Relay:
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.target))
-                self._opened += [client, server]
-                for pair in ((client, server), (server, client)):
-                    threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+                self._connect(self._listener.accept()[0])
+
+    def _connect(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(("127.0.0.1", self.target))
+        except OSError:  # it does not listen just now
+            client.close()
+            return
+        with self._lock:
+            self._opened += [client, server]
+        for pair in ((client, server), (server, client)):
+            threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
 
     def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
+        how = socket.SHUT_WR
+        try:
             while data := source.recv(2**16):
                 self._flows.wait()
                 sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            how = socket.SHUT_RDWR
+        self._flows.wait()
+        with suppress(OSError):
+            sink.shutdown(how)
