@@ -16,6 +16,7 @@ from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple, Protocol, cast
 
+from channels_workers.concurrency.futures import settle
 from channels_workers.conf import configuration
 from channels_workers.exceptions import MessageError
 from channels_workers.layers.codec import Codec, Content
@@ -24,6 +25,7 @@ from channels_workers.layers.types import (
     ConnectionSnapshot,
     InboxOperation,
     PendingMessage,
+    new_id,
 )
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
@@ -104,15 +106,31 @@ class KeptConnection(Connection, Protocol):
 # What one server knows
 
 
+class Claim(NamedTuple):
+    """By what *server* has a connection: the id of an *adoption*, or "" for its first server."""
+
+    server: str
+    adoption: str = ""
+
+
 @dataclass
 class Kept:
     """The state of a kept connection.
 
-    It was resumed so often, as its messages tell, and is *parked* with this close code.
+    This server has it by *adoption*. It was resumed so often, as its messages tell, and is *parked*
+    with this close code.
     """
 
+    adoption: str = ""
     resumes: int = 0
     parked: int | None = None
+
+
+class Adoption(NamedTuple):
+    """The reply of a layer; the former server had the connection *before* by this adoption."""
+
+    adopted: Adopted
+    before: str
 
 
 class HandOver(NamedTuple):
@@ -128,10 +146,14 @@ class Arrival:
 
     def __init__(self, connection: KeptConnection) -> None:
         self.connection = connection
-        #: Set to what the former server had, None for a gap.
-        self.missed: asyncio.Future[tuple[Content, ...] | None] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self.adoption = new_id()
+        #: Whether it gets what comes. If a former connection of this server has not learned yet
+        #: that it had moved away, it still gets what is before that in the inbox.
+        self.is_registered = False
+        #: What the former server had, None for a gap, once that is known.
+        self.missed: tuple[Content, ...] | None = None
+        self.is_known = False
+        self._waiter: asyncio.Future[None] | None = None
         self._held: list[Callable[[], object]] = []
         self.is_gap = False
 
@@ -164,18 +186,28 @@ class Arrival:
         """Return None: a loss of data meanwhile is one of the connection."""
         return None
 
+    def register(self) -> None:
+        """Note that it gets what comes."""
+        self.is_registered = True
+        self._wake()
+
     def finish(self, missed: tuple[Content, ...] | None) -> None:
         """Note what the former server had."""
-        if not self.missed.done():
-            self.missed.set_result(missed)
+        if not self.is_known:
+            self.missed, self.is_known = missed, True
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and self.is_registered and self.is_known:
+            settle(self._waiter, None)
 
     async def wait(self) -> tuple[Content, ...] | None:
         """Wait for what the former server had; None is a gap."""
-        try:
-            async with asyncio.timeout(HAND_OVER_TIME):
-                return await asyncio.shield(self.missed)
-        except TimeoutError:
-            return None
+        if not (self.is_registered and self.is_known):
+            self._waiter = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._waiter], timeout=HAND_OVER_TIME)
+            self.is_known = True  # what comes later is too late
+        return self.missed
 
     def let_go(self) -> None:
         """Make the calls that were held."""
@@ -196,6 +228,7 @@ class Arrival:
 class Channels(Protocol):
     """The parts of a server that its kept channels use."""
 
+    id: str
     codec: Codec
     receivers: dict[str, Any]
     connections: dict[str, Connection]
@@ -212,11 +245,14 @@ class KeptChannels:
         self.states: dict[str, Kept] = {}
         #: What goes to other servers, until the layer takes it.
         self.hand_overs: list[HandOver] = []
+        #: Those that wait for the end of a former receiver.
+        self._expected: dict[str, Arrival] = {}
 
     def clear(self) -> None:
         """Forget everything."""
         self.states.clear()
         self.hand_overs.clear()
+        self._expected.clear()
 
     def parked(self) -> Iterator[str]:
         """Yield the parked connections."""
@@ -237,18 +273,44 @@ class KeptChannels:
         found, self.hand_overs = self.hand_overs, []
         return found
 
+    def claim(self, channel: str) -> Claim:
+        """Return by what this server has a connection."""
+        kept = self.states.get(channel)
+        return Claim(self.server.id, kept.adoption if kept is not None else "")
+
     # Adopting
 
     def expect(self, channel: str, connection: KeptConnection) -> Arrival:
-        """Hold what comes for *channel* from now on, unless this server has it already."""
-        arrival, server = Arrival(connection), self.server
-        if channel not in server.receivers:
+        """Hold what comes for *channel* from now on, or from the end of the former receiver on."""
+        arrival = self._expected[channel] = Arrival(connection)
+        if channel not in self.server.receivers:
+            self._register(channel)
+        return arrival
+
+    def _register(self, channel: str) -> None:
+        server, arrival = self.server, self._expected.pop(channel, None)
+        if arrival is not None:
             server.receivers[channel] = server.connections[channel] = arrival
             server.groups_of[channel] = set()
-        return arrival
+            self.states[channel] = Kept(arrival.adoption)
+            arrival.register()
+
+    def forget(self, channel: str) -> None:
+        """Expect nothing more for *channel*."""
+        self._expected.pop(channel, None)
+
+    def had(self, channel: str, found: Adoption) -> bool:
+        """Say whether this server had the connection right before it was *found*."""
+        kept, former = self.states.get(channel), found.adopted.former
+        return kept is not None and (former, found.before) == (self.server.id, kept.adoption)
+
+    def known(self, channel: str, arrival: Arrival) -> Kept | None:
+        """Return what this server knew of *channel* before *arrival*."""
+        return None if self.stands_in(channel, arrival) else self.states.get(channel)
 
     def replace(self, channel: str, has: int) -> tuple[Content, ...] | None:
         """End the former connection of this same server; return what it had, None for a gap."""
+        self.forget(channel)
         return _frames_after(self.server.connections.get(channel), channel, has)
 
     def stands_in(self, channel: str, arrival: Arrival) -> bool:
@@ -261,7 +323,8 @@ class KeptChannels:
         server.receivers[channel] = server.connections[channel] = connection
         for group in server.groups_of.setdefault(channel, set()):
             server.groups[group][channel] = connection
-        self.states[channel] = Kept(max(0, adopted.order - adopted.received))
+        kept = self.states[channel]
+        kept.resumes, kept.parked = max(0, adopted.order - adopted.received), None
         if adopted.session is not None:
             server.sessions.setdefault(channel, adopted.session)
         adopted = adopted._replace(is_gap=adopted.is_gap or arrival.is_gap)
@@ -271,11 +334,20 @@ class KeptChannels:
 
     # The inbox
 
-    def hand_over(self, connection: Connection | None, operation: InboxOperation) -> None:
-        """Let a connection go that another server has adopted, with what it had."""
-        channel, (server, mark, has) = operation.target, operation.value.decode().partition(":")
+    def move(self, operation: InboxOperation) -> bool:
+        """Let a connection go that another server has adopted, with what it had.
+
+        Return False if it was let go before. Forget the receiver after that, and call
+        :meth:`moved`.
+        """
+        channel = operation.target
+        server, mark, rest = operation.value.decode().partition(":")
+        has, _, adoption = rest.partition(":")
         if not mark or not has.isdigit() or len(has) > 15:
             raise MessageError("It has no number of frames.")
+        kept = self.states.get(channel)
+        is_here = kept is not None and kept.adoption == adoption
+        connection = self.server.connections.get(channel) if is_here else None
         missed = _frames_after(connection, channel, int(has))
         payload = b""
         if missed is not None:
@@ -287,6 +359,11 @@ class KeptChannels:
                     "Handing over the frames of %s failed: %s", channel, error, extra=extra
                 )
         self.hand_overs.append(HandOver(server, channel, payload))
+        return is_here
+
+    def moved(self, channel: str) -> None:
+        """Note that the receiver of *channel* is forgotten: it may have a new one."""
+        self._register(channel)
 
     def take_over(self, operation: InboxOperation) -> None:
         """Take what the former server had; without a payload it has lost some of it."""
@@ -318,7 +395,6 @@ def _frames_after(
 class Home(Channels, Protocol):
     """The parts of a server that a layer uses for its kept connections."""
 
-    id: str
     kept: KeptChannels
 
 
@@ -337,7 +413,7 @@ class LayerKept(ABC):
         """
         server = self._home()
         server.kept.note_parked(reply_channel, code)
-        parked, ended = await self._park(server, reply_channel, code)
+        parked, ended = await self._park(server.kept.claim(reply_channel), reply_channel, code)
         self._note_crowded(ended)
         if parked is Parked.GONE:
             server.kept.note_parked(reply_channel, None)
@@ -368,6 +444,7 @@ class LayerKept(ABC):
         finally:
             del self._adopting[reply_channel]
             over.set_result(None)
+            server.kept.forget(reply_channel)
             if adopted is None and server.kept.stands_in(reply_channel, arrival):
                 self._detach(server, reply_channel)
         return adopted
@@ -379,26 +456,28 @@ class LayerKept(ABC):
     async def _adopt_for(
         self, arrival: Arrival, server: Home, channel: str, has: int
     ) -> Adopted | None:
-        adopted = await self._adopt(server, channel, has)
-        if adopted is None:
+        known = server.kept.known(channel, arrival)
+        found = await self._adopt(Claim(server.id, arrival.adoption), channel, has, known)
+        if found is None:
             return None
-        if not server.kept.stands_in(channel, arrival):  # this server had it before
+        adopted = found.adopted
+        if server.kept.had(channel, found):
             missed = server.kept.replace(channel, has)
-        elif adopted.former in ("", server.id):
-            missed = None
         else:
+            if adopted.former in ("", server.id):
+                arrival.finish(None)
             missed = await arrival.wait()
             if not server.kept.stands_in(channel, arrival):  # a third server has it meanwhile
+                self._give_back_of(arrival, server, channel)
                 return None
         return server.kept.admit(channel, arrival, adopted.with_missed(missed))
 
     def _give_back_of(self, arrival: Arrival, server: Home, channel: str) -> None:
         """Park a connection again that may have been adopted for nobody."""
-        kept = server.kept.states.get(channel)
-        if server.kept.stands_in(channel, arrival):
-            self._give_back(server, channel, LOST)
-        elif kept is not None and kept.parked is not None:
-            self._give_back(server, channel, kept.parked)
+        known = server.kept.known(channel, arrival)
+        if known is not None and known.parked is not None:
+            self._give_back(server.kept.claim(channel), channel, known.parked)
+        self._give_back(Claim(server.id, arrival.adoption), channel, LOST)
 
     def _note_crowded(self, ended: int) -> None:
         if ended:
@@ -412,15 +491,20 @@ class LayerKept(ABC):
         """Return the server of this process; start it if there is none."""
 
     @abstractmethod
-    async def _park(self, server: Home, channel: str, code: int) -> tuple[Parked, int]:
+    async def _park(self, claim: Claim, channel: str, code: int) -> tuple[Parked, int]:
         """Park a connection; return how many others have ended, as too many wait."""
 
     @abstractmethod
-    async def _adopt(self, server: Home, channel: str, has: int) -> Adopted | None:
-        """Let *server* have a connection; see ``adopt.lua``."""
+    async def _adopt(
+        self, claim: Claim, channel: str, has: int, known: Kept | None
+    ) -> Adoption | None:
+        """Let the server of *claim* have a connection by it; see ``adopt.lua``.
+
+        *known* is what that server knows of it already.
+        """
 
     @abstractmethod
-    def _give_back(self, server: Home, channel: str, code: int) -> None:
+    def _give_back(self, claim: Claim, channel: str, code: int) -> None:
         """Park a connection, soon."""
 
     @abstractmethod

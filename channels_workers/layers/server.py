@@ -413,12 +413,12 @@ class Server:
 
     def _move(self, operation: InboxOperation, entry: str) -> None:
         channel = operation.target
-        connection = self.connections.get(channel)
-        self._left += self.detach(channel)
-        self.forget_end(channel)
-        self.unsure.discard(channel)
-        self.ended.add(channel)  # the layer has noted where it went
-        self.kept.hand_over(connection, operation)
+        self.ended.add(channel)  # the layer has noted that it moved
+        if self.kept.move(operation):
+            self._left += self.detach(channel)
+            self.forget_end(channel)
+            self.unsure.discard(channel)
+            self.kept.moved(channel)
 
     def _take_over(self, operation: InboxOperation, entry: str) -> None:
         self.kept.take_over(operation)

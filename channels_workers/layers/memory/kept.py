@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from channels_workers.conf import configuration
-from channels_workers.layers.kept import Adopted, Home, LayerKept, Parked
+from channels_workers.layers.kept import Adopted, Adoption, Claim, Home, Kept, LayerKept, Parked
 from channels_workers.layers.memory.plan import Plan
 from channels_workers.layers.memory.store import (
     BUSY,
@@ -23,6 +23,7 @@ from channels_workers.layers.types import (
     RECEIVE,
     RESUME,
     RESUMES,
+    Closed,
     InboxKind,
     InboxOperation,
     Join,
@@ -35,10 +36,10 @@ def time_of(reply: str) -> float:
     return float(reply.split(".")[1])
 
 
-def park(store: Store, reply: str, code: int, asking: str | None = None) -> Parked:
+def park(store: Store, reply: str, code: int, claim: Claim | None = None) -> Parked:
     """Let a connection wait for its client; the caller holds the lock of *store*."""
     record = store.records.get(reply)
-    if record is None or store.has_moved(reply, asking):
+    if record is None or store.has_moved(reply, claim):
         return Parked.GONE
     kept = store.kept.setdefault(reply, KeptData())
     if kept.parked is not None:
@@ -76,28 +77,34 @@ def end_due(store: Store, now: float, most: int) -> int:
 def _end(store: Store, reply: str) -> None:
     kept, record = store.kept[reply], store.records.get(reply)
     kept.due = None
-    if record is not None and kept.parked is not None:
-        store.end_connection(reply, record, kept.parked)
+    if record is None or kept.parked is None:
+        return
+    server = store.server_of(reply)
+    if store.end_connection(reply, record, kept.parked) is Closed.WITHDRAWN and server:
+        store.tell_end(server, reply)
 
 
-def adopt(store: Store, server: str, reply: str, has: int) -> Adopted | None:
-    """Let *server* have a connection; see ``adopt.lua``. The caller holds the lock of *store*."""
+def adopt(store: Store, claim: Claim, reply: str, has: int, known: Kept | None) -> Adoption | None:
+    """Let a server have a connection; see ``adopt.lua``. The caller holds the lock of *store*."""
     record = store.records.get(reply)
     if record is None or not _all_know(store):
         return None
     kept = store.kept.setdefault(reply, KeptData())
     if not _goes_on(store, record, kept):
         return None
-    former = store.server_of(reply)
+    former, before, server = store.server_of(reply), kept.adoption, claim.server
+    is_here = known is not None and (former, before) == (server, known.adoption)
     former = former if former in store.counters else ""
     kept.server, kept.parked, kept.due = server, None, None
+    if not is_here:
+        kept.adoption = claim.adoption
     plan = Plan(store, lambda channel: 0)
     plan.add_all([Join(group, reply) for group in sorted(kept.groups)], "")
     if former not in ("", server):
-        value = f"{server}:{has}".encode()
+        value = f"{server}:{has}:{before}".encode()
         plan.tell_server(former, InboxOperation(InboxKind.MOVED, reply, value))
     plan.write()
-    return Adopted(
+    adopted = Adopted(
         record.order,
         _pending(store, reply, record),
         record.disconnect_payload,
@@ -106,6 +113,7 @@ def adopt(store: Store, server: str, reply: str, has: int) -> Adopted | None:
         former or "",
         _is_heard(store),
     )
+    return Adoption(adopted, before)
 
 
 def _all_know(store: Store) -> bool:
@@ -163,18 +171,20 @@ class MemoryKept(LayerKept):
     def _home(self) -> Home:
         return self._start_server()
 
-    async def _park(self, server: Home, channel: str, code: int) -> tuple[Parked, int]:
+    async def _park(self, claim: Claim, channel: str, code: int) -> tuple[Parked, int]:
         with self._store.changed:
-            parked = park(self._store, channel, code, server.id)
+            parked = park(self._store, channel, code, claim)
             return parked, bound(self._store)
 
-    async def _adopt(self, server: Home, channel: str, has: int) -> Adopted | None:
+    async def _adopt(
+        self, claim: Claim, channel: str, has: int, known: Kept | None
+    ) -> Adoption | None:
         with self._store.changed:
-            return adopt(self._store, server.id, channel, has)
+            return adopt(self._store, claim, channel, has, known)
 
-    def _give_back(self, server: Home, channel: str, code: int) -> None:
+    def _give_back(self, claim: Claim, channel: str, code: int) -> None:
         with self._store.changed:
-            park(self._store, channel, code, server.id)
+            park(self._store, channel, code, claim)
 
     def _detach(self, server: Home, channel: str) -> None:
         self._forget(channel)

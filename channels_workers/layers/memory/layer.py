@@ -15,6 +15,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.clock import OwnClock
 from channels_workers.layers.codec import Content
 from channels_workers.layers.history import Joined
+from channels_workers.layers.kept import Claim
 from channels_workers.layers.memory.admin import MemoryAdmin
 from channels_workers.layers.memory.kept import MemoryKept
 from channels_workers.layers.memory.plan import Plan, dead_letter
@@ -171,20 +172,21 @@ class InMemoryChannelLayer(WorkerLayer):
         done: Callable[[Published | Exception], object],
     ) -> None:
         """Publish a message of a connection, exactly once, before this returns."""
-        asking = self._asking(reply_channel)
-        if asking is not None and channel == RESUME and self._server is not None:
+        claim = self._claim(reply_channel)
+        if claim is not None and channel == RESUME and self._server is not None:
             self._server.kept.note_resume(reply_channel)
-        message = (channel, reply_channel, order, payload, disconnect_payload, asking)
+        message = (channel, reply_channel, order, payload, disconnect_payload, claim)
         try:
             published: Published | Exception = self.store.publish(*message)
         except Exception as error:  # noqa: BLE001  (the caller handles it)
             published = error
         done(published)
 
-    def _asking(self, reply_channel: str) -> str | None:
-        """Return the server of this process, if the connection is a kept one."""
-        is_kept = KEPT_MARK in reply_channel and self._server is not None
-        return self._server.id if is_kept and self._server is not None else None
+    def _claim(self, reply_channel: str) -> Claim | None:
+        """Return by what the server of this process has the connection, if it is a kept one."""
+        if KEPT_MARK not in reply_channel or self._server is None:
+            return None
+        return self._server.kept.claim(reply_channel)
 
     async def withdraw(self, reply_channel: str) -> bool:
         """Delete a request that no worker has taken."""
@@ -196,7 +198,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection."""
-        return self.store.close(reply_channel, code, self._asking(reply_channel))
+        return self.store.close(reply_channel, code, self._claim(reply_channel))
 
     def inbox_lag(self) -> float | None:
         """Return how old the oldest entry of the inbox is (s); 0 if there is none."""

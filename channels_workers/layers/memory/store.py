@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from channels_workers.exceptions import ServerEvicted
+from channels_workers.layers.kept import Claim
 from channels_workers.layers.memory.histories import MemoryHistories
 from channels_workers.layers.server import Departure
 from channels_workers.layers.types import (
@@ -82,6 +83,7 @@ class KeptData:
     """
 
     server: str = ""
+    adoption: str = ""
     resumes: int = 0
     parked: int | None = None
     due: float | None = None
@@ -288,10 +290,10 @@ class Store:
             return kept.server
         return server_of(channel)
 
-    def has_moved(self, reply: str, asking: str | None) -> bool:
-        """Say whether a server other than *asking* has adopted a connection."""
-        kept = self.kept.get(reply) if asking else None
-        return kept is not None and kept.server not in ("", asking)
+    def has_moved(self, reply: str, claim: Claim | None) -> bool:
+        """Say whether a kept connection is not that of *claim* any more."""
+        kept = self.kept.get(reply, KeptData())
+        return claim is not None and reply in self.records and kept.adoption != claim.adoption
 
     def publish(
         self,
@@ -300,21 +302,21 @@ class Store:
         order: int,
         payload: bytes,
         disconnect_payload: bytes,
-        asking: str | None = None,
+        claim: Claim | None = None,
     ) -> Published:
         """Publish a message of a connection, exactly once; see ``publish.lua``.
 
-        *asking* is the server of a kept connection.
+        A kept connection has the *claim* of its server.
 
         Raises ServerEvicted if the server is not registered, RuntimeError for an order that cannot
         follow.
         """
         with self.changed:
-            if self.has_moved(reply, asking):
+            if self.has_moved(reply, claim):
                 return Published.MOVED
             record = self.records.get(reply)
             if record is None:
-                self._require_server(asking or server_of(reply))
+                self._require_server(claim.server if claim else server_of(reply))
                 if order != 0:
                     return Published.GONE
                 record = Record(-1, IDLE, disconnect_payload)
@@ -363,19 +365,23 @@ class Store:
         if self._is_there(first_channel(reply), record):
             return
         self._delete_connection(reply)
-        server = reply.partition("!")[0]
-        self.add_to_inbox(server, [InboxOperation(InboxKind.END, reply, b"")])
-        self.inbox_listeners.get(server, lambda: None)()
+        self.tell_end(reply.partition("!")[0], reply)
+
+    def tell_end(self, server: str, reply: str) -> None:
+        """Tell a server that a connection has ended without a last message."""
+        if server in self.counters:
+            self.add_to_inbox(server, [InboxOperation(InboxKind.END, reply, b"")])
+            self.inbox_listeners.get(server, lambda: None)()
 
     def _is_there(self, channel: str, record: Record) -> bool:
         stream = self.stream(channel)
         return record.token in stream.waiting or record.token in stream.pending
 
-    def close(self, reply: str, code: int, asking: str | None = None) -> Closed:
-        """End a connection; see ``close.lua``. *asking* is the server of a kept connection."""
+    def close(self, reply: str, code: int, claim: Claim | None = None) -> Closed:
+        """End a connection; see ``close.lua``. A kept one has the *claim* of its server."""
         with self.changed:
             record = self.records.get(reply)
-            if record is None or self.has_moved(reply, asking):
+            if record is None or self.has_moved(reply, claim):
                 return Closed.GONE
             if (kept := self.kept.get(reply)) is not None:
                 kept.parked = kept.due = None

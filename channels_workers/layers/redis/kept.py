@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.kept import Adopted, Home, LayerKept, Parked
+from channels_workers.layers.kept import Adoption, Claim, Home, Kept, LayerKept, Parked
 from channels_workers.layers.redis import kept_requests as requests
 from channels_workers.layers.redis.requests import ignore
 from channels_workers.layers.redis.session import ServerSession
@@ -41,19 +41,20 @@ class RedisKept(LayerKept):
     def _home(self) -> Home:
         return self._layer.start_server()
 
-    async def _park(self, server: Home, channel: str, code: int) -> tuple[Parked, int]:
-        reply, ended = await self._layer.living_session().call(
-            requests.park(server.id, channel, code)
-        )
+    async def _park(self, claim: Claim, channel: str, code: int) -> tuple[Parked, int]:
+        request = requests.park(claim, channel, code)
+        reply, ended = await self._layer.living_session().call(request)
         return Parked(reply.decode()), ended
 
-    async def _adopt(self, server: Home, channel: str, has: int) -> Adopted | None:
-        request = requests.adopt(server.id, channel, has)
-        return requests.read_adopted(await self._layer.living_session().call(request))
+    async def _adopt(
+        self, claim: Claim, channel: str, has: int, known: Kept | None
+    ) -> Adoption | None:
+        request = requests.adopt(claim, channel, has, known)
+        return requests.read_adoption(await self._layer.living_session().call(request))
 
-    def _give_back(self, server: Home, channel: str, code: int) -> None:
+    def _give_back(self, claim: Claim, channel: str, code: int) -> None:
         with suppress(LayerUnavailable):  # then a reaper parks it
-            self._layer.living_session().writer.add(requests.park(server.id, channel, code), ignore)
+            self._layer.living_session().writer.add(requests.park(claim, channel, code), ignore)
 
     def _detach(self, server: Home, channel: str) -> None:
         self._layer.detach(channel)

@@ -10,26 +10,30 @@ from typing import Any
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import ServerEvicted
-from channels_workers.layers.kept import Adopted, HandOver
+from channels_workers.layers.kept import Adopted, Adoption, Claim, HandOver, Kept
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.server import Server
-from channels_workers.layers.types import KEPT_MARK, PendingMessage, new_id
+from channels_workers.layers.types import PendingMessage
 
 
-def asked(server: str, channel: str) -> str:
-    """Return how *server* asks about a reply channel; see ``lua/lib/kept.lua``."""
-    return f"{channel}@{server}" if KEPT_MARK in channel else channel
+def asked(claim: Claim, channel: str) -> str:
+    """Return how the server of *claim* asks about a kept connection; see ``lua/lib/kept.lua``."""
+    return f"{channel}@{claim.server}.{claim.adoption}"
 
 
-def adopt(server: str, channel: str, has: int) -> Request:
-    """Return the request that gives *server* a connection whose client has *has* frames."""
-    return Request("adopt", [channel, server, new_id(), has], in_epoch=True)
+def adopt(claim: Claim, channel: str, has: int, known: Kept | None) -> Request:
+    """Return the request that gives a server a connection whose client has *has* frames.
+
+    *known* is what the server knows of it already.
+    """
+    mine = "none" if known is None else known.adoption
+    return Request("adopt", [channel, *claim, has, mine], in_epoch=True)
 
 
-def park(server: str, channel: str, code: int) -> Request:
-    """Return the request that parks a connection of *server*."""
-    arguments: Arguments = [asked(server, channel), code, configuration().PARKED]
+def park(claim: Claim, channel: str, code: int) -> Request:
+    """Return the request that parks a connection."""
+    arguments: Arguments = [asked(claim, channel), code, configuration().PARKED]
     return Request("park", arguments, in_epoch=True)
 
 
@@ -43,14 +47,15 @@ def hand_over(found: HandOver) -> Request:
     return Request("hand_over", list(found))
 
 
-def read_adopted(reply: Sequence[Any]) -> Adopted | None:
+def read_adoption(reply: Sequence[Any]) -> Adoption | None:
     """Return the result of ``adopt.lua``, or raise :class:`ServerEvicted`."""
     if reply[0] == b"evicted":
         raise ServerEvicted("This server is not registered in the layer.")
     if reply[0] != b"adopted":
         return None
-    order, channel, payload, last, session, has_session, received, former, is_heard = reply[1:]
-    return Adopted(
+    order, channel, payload, last, session, has_session, received = reply[1:8]
+    former, before, is_heard = reply[8:]
+    adopted = Adopted(
         order,
         PendingMessage(channel.decode(), payload) if channel else None,
         last,
@@ -59,6 +64,7 @@ def read_adopted(reply: Sequence[Any]) -> Adopted | None:
         former.decode(),
         bool(is_heard),
     )
+    return Adoption(adopted, before.decode())
 
 
 def restore(server: Server, epoch: str, size: int) -> Iterator[Request]:
@@ -69,5 +75,5 @@ def restore(server: Server, epoch: str, size: int) -> Iterator[Request]:
         for channel, kept in states[at : at + size]:
             code = "" if kept.parked is None else kept.parked
             groups = " ".join(server.groups_of.get(channel, ()))
-            arguments += (channel, kept.resumes, code, groups)
+            arguments += (channel, kept.adoption, kept.resumes, code, groups)
         yield Request("restore_kept", arguments)

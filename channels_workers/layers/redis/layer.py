@@ -168,7 +168,7 @@ class RedisChannelLayer(WorkerLayer):
         """Publish a message of a connection, exactly once; call *done* after that."""
         session, asked = self.living_session(), reply_channel
         if KEPT_MARK in reply_channel:
-            asked = kept_requests.asked(session.server.id, reply_channel)
+            asked = kept_requests.asked(session.server.kept.claim(reply_channel), reply_channel)
             if channel == RESUME:
                 session.server.kept.note_resume(reply_channel)
         message: Arguments = [channel, asked, order, payload, disconnect_payload]
@@ -181,8 +181,10 @@ class RedisChannelLayer(WorkerLayer):
         server = session.server
         if not server.end(reply_channel, code):
             return Closed.GONE
-        server.kept.note_parked(reply_channel, None)
-        asked = kept_requests.asked(server.id, reply_channel)
+        asked = reply_channel
+        if KEPT_MARK in reply_channel:
+            server.kept.note_parked(reply_channel, None)
+            asked = kept_requests.asked(server.kept.claim(reply_channel), reply_channel)
         reply = await session.call(Request("close", [asked, code], in_epoch=True))
         closed = Closed(reply.decode())
         if closed is Closed.WITHDRAWN:

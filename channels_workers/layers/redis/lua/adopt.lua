@@ -3,20 +3,21 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     1 reply channel, 2 server, 3 id of this adoption, 4 how many frames its client has,
---          5 the epoch that the server knows, or ""
+--          5 id of the adoption by which the server believes to have it already, "" if it is its first
+--          server, or "none", 6 the epoch that the server knows, or ""
 -- reads    processes, process_info, session:<reply>
 -- writes   kept:<reply>, parked, connections:<server>, channel:websocket.disconnect, inbox:<server>,
 --          ended:<server>, group:<name>, groups:<server>
 -- returns  {"adopted", order, channel of the pending message or "", its payload, payload of the disconnect
 --          to come, session or "", 1 if it has one, how many frames came from the client, the server before
---          or "" if that is dead, 1 if a worker hears of it}; {"gone"} (no record, or it ends);
+--          or "" if that is dead, the adoption by which that had it or "", 1 if a worker hears of it}; {"gone"} (no record, or it ends);
 --          {"old"} (a process of an older release would not find it); {"evicted"} (the server is not
 --          registered)
 --
 -- A second run of the same adoption has no further effect.
 
 local reply, server, id, has = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local known = ARGV[5]
+local mine, known = ARGV[5], ARGV[6]
 local transient = transient_error(known)
 if transient then return transient end
 if on_key("HEXISTS", processes, server) == 0 then
@@ -28,7 +29,7 @@ local record = read_record(reply)
 if not record then return {"gone"} end
 local parked_with, adoption, resumes =
   unpack(on_key("HMGET", kept_key(reply), "parked", "adoption", "resumes"))
-local by, former = string.match(adoption or "", "^(%x+):(%x*)$")
+local by, former, before = string.match(adoption or "", "^(%x+):(%x*):(%x*)$")
 
 -- Take back that it ends, if no worker has its disconnect. Returns whether it goes on.
 local function go_on()
@@ -44,18 +45,21 @@ local function go_on()
 end
 
 local function move()
-  former = server_of(reply)
+  former, before = server_of(reply), by or ""
+  if former == server and before == mine then id = mine end
   local plan = new_plan()
   on_key("HDEL", connections_key(former), reply)
   if not is_alive(plan, former) then former = "" end
-  on_key("HSET", kept_key(reply), "server", server, "adoption", id .. ":" .. former)
+  if id ~= mine then
+    on_key("HSET", kept_key(reply), "server", server, "adoption", id .. ":" .. former .. ":" .. before)
+  end
   unpark(reply)
   write_record(reply, record)
   for _, field in ipairs(on_key("HKEYS", kept_key(reply))) do
     if string.sub(field, 1, 1) == "g" then plan_join(plan, string.sub(field, 2), reply) end
   end
   if former ~= "" and former ~= server then
-    plan_inbox(plan, former, "m" .. reply, server .. ":" .. has)
+    plan_inbox(plan, former, "m" .. reply, server .. ":" .. has .. ":" .. before)
     on_key("HSET", ended_key(former), reply, "moved")
     on_key("PEXPIRE", ended_key(former), 3600000)
   end
@@ -84,4 +88,4 @@ end
 local channel, payload = pending_message()
 local session = on_key("GET", session_key(reply))
 return {"adopted", record.order, channel, payload, record.disconnect_payload, session or "",
-  session and 1 or 0, math.max(0, record.order - (tonumber(resumes) or 0)), former, is_heard and 1 or 0}
+  session and 1 or 0, math.max(0, record.order - (tonumber(resumes) or 0)), former, before, is_heard and 1 or 0}

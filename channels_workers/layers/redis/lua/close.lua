@@ -10,13 +10,12 @@
 --          publish it); "withdrawn" (no worker had taken its first message: nothing is left);
 --          "repeated"; "gone" (no record)
 
-local reply, server = read_asked(ARGV[1])
+local reply, _, adoption = read_asked(ARGV[1])
 local code = ARGV[2]
 local transient = transient_error(ARGV[3])
 if transient then return transient end
-if has_moved(reply, server) then return "gone" end
 local record = read_record(reply)
 
-if not record then return "gone" end
+if not record or adoption and adoption ~= adoption_of(reply) then return "gone" end
 unpark(reply)
 return close_connection(reply, record, code)

@@ -11,7 +11,7 @@
 --          "order ..." (an error of the caller)
 
 local channel, order, payload = ARGV[1], tonumber(ARGV[3]), ARGV[4]
-local reply, server = read_asked(ARGV[2])
+local reply, server, adoption = read_asked(ARGV[2])
 local transient = transient_error(ARGV[6])
 if transient then return transient end
 
@@ -21,8 +21,8 @@ local function lost_or(reply)
   return reply
 end
 
-if has_moved(reply, server) then return "moved" end
 local record = read_record(reply)
+if record and adoption and adoption ~= adoption_of(reply) then return "moved" end
 
 if not record then
   server = server or server_of(reply)

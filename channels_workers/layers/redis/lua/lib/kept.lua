@@ -5,23 +5,23 @@
 --   server     the server that has it now, if not the one in its name
 --   resumes    how many of its messages are websocket.resume
 --   parked     the close code of its disconnect, while it waits for its client
---   adoption   "<id of the last adoption>:<the server before it, or "" if that was dead>"
+--   adoption   "<id of the last adoption>:<the server before it, or "" if that was dead>:<id of the
+--              adoption before it, or "">"
 --   g<group>   "" for each group that it is in
 -- parked maps each waiting connection to the time when its disconnect is due, in microseconds since 1970
 -- by the clock of Redis.
 
--- A server asks about a kept connection as "<reply channel>@<server>". Returns both; the latter is nil for
--- another connection.
+-- A server asks about a kept connection as "<reply channel>@<server>.<adoption by which it has it, or "">".
+-- Returns the three; the last two are nil for another connection.
 local function read_asked(text)
   if not is_kept(text) then return text end
-  local reply, server = string.match(text, "^(.+)@(%x+)$")
-  return reply or text, server
+  local reply, server, adoption = string.match(text, "^(.+)@(%x+)%.(%x*)$")
+  return reply or text, server, adoption
 end
 
--- Has a server other than *server* adopted the connection?
-local function has_moved(reply, server)
-  local owner = server and on_key("HGET", kept_key(reply), "server")
-  return owner and owner ~= server
+-- The adoption by which a server has the connection, or "" for its first server.
+local function adoption_of(reply)
+  return string.match(on_key("HGET", kept_key(reply), "adoption") or "", "^%x+") or ""
 end
 
 -- How long the connection is kept, in microseconds.
@@ -54,8 +54,12 @@ end
 local function end_parked(reply)
   on_key("ZREM", parked, reply)
   local record, code = read_record(reply), on_key("HGET", kept_key(reply), "parked")
-  if not record then redis.call("DEL", kept_key(reply))
-  elseif code then close_connection(reply, record, code) end
+  if not record then redis.call("DEL", kept_key(reply)) end
+  if not record or not code then return end
+  local server = server_of(reply)
+  if close_connection(reply, record, code) == "withdrawn" and on_key("HEXISTS", processes, server) == 1 then
+    on_key("XADD", inbox_key(server), "*", "e" .. reply, "")  -- no disconnect will tell it
+  end
 end
 
 -- End the oldest ones of those that are too many. Returns how many.
