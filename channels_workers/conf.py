@@ -151,6 +151,14 @@ class Configuration:
     #: unread bytes are cut, as above. The first 64 KiB of each client do not count.
     ALL_REPLY_BYTES_WAITING: int = 128 * 1024 * 1024
 
+    #: Memory for the newest frames sent to one resumable socket. A client that has missed more gets
+    #: a gap.
+    RESUME_BYTES: int = 64 * 1024
+
+    #: Memory for these frames of all resumable sockets of a server. At the limit each keeps an
+    #: equal share of it.
+    ALL_RESUME_BYTES: int = 64 * 1024 * 1024
+
     #: Orphaned frames, of a client that has left, that may wait for a worker. Later ones are
     #: dropped.
     LEFT_FRAMES: int = 500
@@ -308,6 +316,7 @@ SHARES = ("STREAM_THREADS",)
 ONE_AND_ALL = (
     ("REQUEST_BODY_SIZE", "REQUEST_BYTES_WAITING"),
     ("ANSWER_BYTES_WAITING", "ALL_ANSWER_BYTES_WAITING"),
+    ("RESUME_BYTES", "ALL_RESUME_BYTES"),
 )
 
 
