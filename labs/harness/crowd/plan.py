@@ -17,7 +17,8 @@ class Plan:
     over them. *filling* is the number of padding characters per message. *chat*: the servers run
     the real chat, and clients behave like its page. *label* begins the names of rooms and people,
     so that several loads can use one database. *authority* is the certificate file to verify
-    ``wss://`` servers with. *resumes*: everybody comes back with its last position.
+    ``wss://`` servers with. *resumes*: everybody comes back with its last position. *keeps*:
+    those who come back resume their connections, so a message is sent once.
     """
 
     servers: tuple[str, ...]
@@ -29,6 +30,7 @@ class Plan:
     label: str = ""
     authority: str = ""
     resumes: bool = False
+    keeps: bool = False
 
     def people(self) -> Iterator[tuple[Person, int]]:
         """Each person with the index of the first server. Every other pair retries.
