@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from labs.faults.fault import Fault
+from labs.faults.row import Limits
 from labs.faults.site import Setting, Site
 from labs.faults.size import Size
 from labs.faults.stage import Stage
+from labs.harness.crowd.kept_visitor import LATE
 from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Transcript, Visit
 
@@ -41,6 +43,9 @@ class Repeated:
 class ResumeFault(Fault):
     """What clients send takes effect once, in order, whatever server they come back to."""
 
+    # Some come back after the clean-up.
+    limits = Limits(seconds=LATE + 6.0)
+
     #: Whether everybody comes back, or every other pair.
     all_return = False
 
@@ -54,8 +59,8 @@ class ResumeFault(Fault):
 
     def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
         """Who comes back resumes its connection."""
-        rest = {"resumes": self.all_return, "keeps": True}
-        return Plan(servers, size.rooms, size.each, size.interval, **rest)
+        load = servers, size.rooms, size.each, size.interval
+        return Plan(*load, resumes=self.all_return, keeps=True)
 
     def check(self, stage: Stage) -> None:
         """Wait until the connections of those who stay away have ended."""
