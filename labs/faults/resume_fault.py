@@ -22,6 +22,9 @@ RESUME_TIME = 8
 #: Time-out until the last that nobody resumes has ended (s).
 ENDED = RESUME_TIME + 15.0
 
+#: How long the load goes on after that (s).
+SETTLED = 1.5
+
 
 class ResumeSite(Site):
     """Runs ``application.with_resume``."""
@@ -71,6 +74,7 @@ class ResumeFault(Fault):
 
         what = "no connections of servers that are gone"
         stage.expect_soon(lambda: left() <= 0, lambda: what, ENDED)
+        stage.hold(SETTLED)  # what ends with them by mistake ends now
 
     def find(self, stage: Stage, transcript: Transcript) -> Iterator[Any]:
         """Count the answers to messages that had taken effect before, too."""
