@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labs.faults.diaries import read_runs
 from labs.faults.fault import Fault
 from labs.faults.row import Limits
 from labs.faults.site import Setting, Site
@@ -52,6 +54,9 @@ class ResumeFault(Fault):
     #: Whether everybody comes back, or every other pair.
     all_return = False
 
+    #: Until when no open socket may have its disconnect (monotonic s).
+    _checked = 0.0
+
     def setting(self, folder: Path) -> Setting:
         """Keep connections for a while."""
         return Setting(servers=self.servers, limits={"RESUME_TIME": RESUME_TIME})
@@ -75,6 +80,7 @@ class ResumeFault(Fault):
         what = "no connections of servers that are gone"
         stage.expect_soon(lambda: left() <= 0, lambda: what, ENDED)
         stage.hold(SETTLED)  # what ends with them by mistake ends now
+        self._checked = time.monotonic()
 
     def find(self, stage: Stage, transcript: Transcript) -> Iterator[Any]:
         """Count the answers to messages that had taken effect before, too."""
@@ -87,6 +93,18 @@ class ResumeFault(Fault):
         resumed = [visit for visit in returns if visit.resumed]
         gaps = sum(visit.gap for visit in resumed)
         stage.note(f"{len(resumed)} of {len(returns)} resumed, {gaps} of them with a gap")
+        open_ones = {
+            visit.key
+            for person in transcript.people
+            for visit in person.visits
+            if visit.joined is not None and visit.ended is None
+        }
+        early = [
+            run.key
+            for run in read_runs(stage.site.folder)
+            if run.channel == "disconnect" and run.key in open_ones and run.before < self._checked
+        ]
+        stage.expect(not early, f"{len(early)} open sockets had their disconnect")
         stage.expect(bool(resumed), "nobody resumed a connection")
         stage.expect(len(resumed) == len(returns), f"{len(returns) - len(resumed)} began anew")
 
