@@ -42,8 +42,8 @@ HELD = 1_000
 LOST = 1006
 
 CROWDED = (
-    "A connection ended before its client could come back: more than %d wait for their clients. "
-    "Raise PARKED in CHANNEL_WORKERS, or lower RESUME_TIME"
+    "%d connections ended before their clients could come back: more than %d waited. Raise PARKED "
+    "in CHANNEL_WORKERS, or lower RESUME_TIME"
 )
 
 #: Matches the reply channel of a kept connection, which clients may have made up.
@@ -398,6 +398,12 @@ class Home(Channels, Protocol):
     kept: KeptChannels
 
 
+def log_crowded(ended: int) -> None:
+    """Log that so many parked connections have ended early, with a cleanup."""
+    if ended:
+        logger.warning(CROWDED, ended, configuration().PARKED, extra=fields("parked_ended"))
+
+
 class LayerKept(ABC):
     """The side of a layer that keeps connections; used in the event loop of the server."""
 
@@ -481,10 +487,8 @@ class LayerKept(ABC):
 
     def _note_crowded(self, ended: int) -> None:
         if ended:
-            extra = fields("parked_ended")
-            self._episodes.log(
-                logger, logging.WARNING, CROWDED, configuration().PARKED, extra=extra
-            )
+            extra, limit = fields("parked_ended"), configuration().PARKED
+            self._episodes.log(logger, logging.WARNING, CROWDED, ended, limit, extra=extra)
 
     @abstractmethod
     def _home(self) -> Home:

@@ -9,6 +9,7 @@ from channels_workers.conf import configuration
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.clock import OwnClock
+from channels_workers.layers.kept import log_crowded
 from channels_workers.layers.memory import delays, kept
 from channels_workers.layers.memory.plan import dead_letter
 from channels_workers.layers.memory.store import Store, Stream, process_of
@@ -111,7 +112,7 @@ class MemoryAdmin(LayerAdmin):
                     kept.park(store, reply, 1006)
                 else:
                     store.close(reply, 1006)
-            kept.bound(store)
+            log_crowded(kept.bound(store))
             store.forget_process(process)
             store.awaiting_cleanup.discard(process)
             return dead

@@ -218,6 +218,23 @@ class KeptContract:
         assert [each.reply_channel for each in ended] == [each.channel for each in sockets[:2]]
         assert caplog.text.count("Raise PARKED") == 1
 
+    async def test_the_oldest_end_if_a_dead_server_had_too_many(
+        self,
+        process: KeptProcess,
+        other: KeptProcess,
+        settings: Settings,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        settings.CHANNEL_WORKERS = {"RESUME_TIME": 3600, "PARKED": 2}
+        for _ in range(5):
+            await process.open()
+        await other.mark_dead(await process.server())
+        assert await other.parked() == 2
+        ended = {(await other.next()).reply_channel for _ in range(3)}
+        assert len(ended) == 3
+        await other.nothing()
+        assert "3 connections ended" in caplog.text
+
     # Adopting
 
     async def test_another_server_goes_on(self, process: KeptProcess, other: KeptProcess) -> None:

@@ -1,6 +1,7 @@
 """Kept connections after Redis has lost its data, has old data again, or was flushed."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -204,6 +205,15 @@ async def test_old_data_with_one_that_has_ended(site: KeptSite) -> None:
     assert not list(site.redis.scan_iter("*kept:*"))
     assert not list(site.redis.scan_iter("*session:*"))
     await site.nothing_waits()
+
+
+async def test_the_clock_of_redis_was_set_back(site: KeptSite) -> None:
+    socket = await site.kept()
+    await site.layer.kept.park(socket.channel, 1006)
+    hours_later = (time.time() + 36_000) * 1e6
+    site.redis.zadd(site.layer.client.key("parked"), {socket.channel: hours_later})
+    await site.until_due()
+    assert (await site.work()).channel == DISCONNECT
 
 
 async def test_a_flush_spares_those_of_living_servers(site: KeptSite) -> None:

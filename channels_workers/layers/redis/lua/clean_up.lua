@@ -9,7 +9,8 @@
 -- writes   channel:<name>, connections:<server>, session:<reply>, told:<reply>, group:<name>,
 --          groups:<server>, inbox:<server>, ended:<server>, dead_letters, process_info, awaiting_cleanup,
 --          kept:<reply>, parked
--- returns  {the next cursor, or "done"; channel and id of each new dead letter}
+-- returns  {the next cursor, or "done"; channel and id of each new dead letter}. A cursor "at <number>,
+--          ended <count>" says how many connections ended as too many wait.
 --
 -- Its deliveries, also those under its previous ids, go back to the other workers, except requests that
 -- must not run twice. Its connections end, except kept ones, and it leaves its groups. Any process may repeat a call without harm.
@@ -86,8 +87,7 @@ local function close_connections(cursor)
     elseif record then close_connection(reply, record, "1006")
     else on_key("HDEL", connections_key(process), reply) end
   end
-  bound_parked(tonumber(ARGV[8]))
-  return found[1]
+  return found[1], bound_parked(tonumber(ARGV[8]))
 end
 
 if from == "" then
@@ -96,8 +96,8 @@ if from == "" then
   return {left > 0 and "0" or "", unpack(new_dead_letters)}
 end
 
-local cursor = close_connections(string.match(from, "%d+"))
-if cursor ~= "0" then return {"at " .. cursor} end
+local cursor, ended = close_connections(string.match(from, "%d+"))
+if cursor ~= "0" or ended > 0 then return {"at " .. cursor .. ", ended " .. ended} end
 for _, group in ipairs(on_key("SMEMBERS", groups_key(process))) do
   on_key("HDEL", group_key(group), process)
 end
