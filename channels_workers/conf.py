@@ -529,6 +529,14 @@ def configuration() -> Configuration:
     return _read(getattr(settings, "CHANNEL_WORKERS", {}))
 
 
+def keeps_connections() -> bool:
+    """Say whether sockets may be resumable: none with invalid settings, which a check reports."""
+    try:
+        return configuration().RESUME_TIME > 0
+    except ImproperlyConfigured:
+        return False
+
+
 @cache
 def _prefixes() -> Sequence[tuple[str, Http]]:
     """Return who answers HTTP by path prefix, the longest prefix first."""
