@@ -178,8 +178,8 @@ class Configuration:
     #: seconds, up to a day. 0 makes no socket resumable. Give all processes the same value.
     RESUME_TIME: int = 0
 
-    #: Connections of all servers that wait for their clients to come back. At the limit the oldest
-    #: end.
+    #: Connections that wait for their clients to come back: of each server, and of all servers that
+    #: have ended. At the limit the oldest end.
     PARKED: int = 10_000
 
     #: Sends of one run of a consumer. One more raises OutboxFull in it.
@@ -527,6 +527,14 @@ def configuration() -> Configuration:
     invalid value.
     """
     return _read(getattr(settings, "CHANNEL_WORKERS", {}))
+
+
+def keeps_connections() -> bool:
+    """Say whether sockets may be resumable: none with invalid settings, which a check reports."""
+    try:
+        return configuration().RESUME_TIME > 0
+    except ImproperlyConfigured:
+        return False
 
 
 @cache

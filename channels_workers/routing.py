@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from channels_workers import unheard
-from channels_workers.conf import configuration
+from channels_workers.conf import configuration, keeps_connections
 from channels_workers.handler import ViewConsumer
 from channels_workers.layers.types import (
     CONNECT,
@@ -202,7 +202,7 @@ class Router:
         self._renew()
 
     def _renew(self) -> None:
-        of_sockets = [*DEFAULTS, *([RESUMES] if configuration().RESUME_TIME else [])]
+        of_sockets = [*DEFAULTS, *([RESUMES] if keeps_connections() else [])]
         defaults = [*map(self._default, of_sockets), *self._defaults]
         self._entries = by_channel([*self.root.routing, *defaults])
         #: Whether the routing names ``http.disconnect``.

@@ -14,7 +14,7 @@ from channels_workers.auth import (
     channel_session_user_from_http,
 )
 from channels_workers.channel import Channel, Group
-from channels_workers.conf import configuration
+from channels_workers.conf import keeps_connections
 from channels_workers.exceptions import SendNotAvailableOnDemultiplexer
 from channels_workers.generic.base import BaseConsumer, call
 from channels_workers.layers.codec import Content
@@ -81,7 +81,7 @@ class WebsocketConsumer(BaseConsumer):
         ``websocket.resume`` is one of them if ``RESUME_TIME`` is set.
         """
         names = super().channel_names()
-        return names if configuration().RESUME_TIME else names - {RESUME}
+        return names if keeps_connections() else names - {RESUME}
 
     def get_handler(self, message: Message, **kwargs: Any) -> Consumer:
         """Return the method for the message's channel, with the decorators that are set."""

@@ -141,10 +141,10 @@ def site(
         assert not IN_LOGS.search(process.output), process.name
 
 
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
-def test_a_cut_network_at_the_same_server(kind: str, site: Site) -> None:
+@pytest.mark.parametrize("way", ["daphne", "websockets-sansio", "websockets", "wsproto"])
+def test_a_cut_network_at_the_same_server(way: str, site: Site) -> None:
     site.processes.append(site.start_worker(env=SETTINGS, threads=2))
-    server = site.server(kind)
+    server = site.server("daphne" if way == "daphne" else "uvicorn", UVICORN_WS=way)
     with Relay(server.port) as network:
         client = Client(network.port)
         client.send("a", "b")
@@ -201,6 +201,25 @@ def test_a_half_open_socket_is_replaced(pair: tuple[str, str], place: str, site:
         assert sorted(client.receive(2)) == ["echo lost on its way", "lost on its way back"]
         old.cut()
         site.assert_ends_once(client)
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_redis_restarts_while_the_client_is_away(kind: str, site: Site) -> None:
+    site.processes.append(site.start_worker(env=SETTINGS, threads=2))
+    server = site.server(kind)
+    client = Client(server.port)
+    client.send("a")
+    client.receive()
+    client.cut()
+    site.redis.stop()
+    site.redis.start()  # empty
+    client = Client(server.port, client)
+    assert (client.answer["resumed"], client.answer["gap"]) == (True, False)
+    client.send("b")
+    assert client.receive() == ["echo b"]
+    site.say("its group is there, too")
+    assert client.receive() == ["its group is there, too"]
+    site.assert_ends_once(client)
 
 
 def test_a_living_socket_is_told_that_it_is_replaced(site: Site) -> None:

@@ -47,6 +47,7 @@ end
 local function move()
   former, before = server_of(reply), by or ""
   if former == server and before == mine then id = mine end
+  if former ~= server then note_end(reply, "moved") end
   local plan = new_plan()
   on_key("HDEL", connections_key(former), reply)
   if not is_alive(plan, former) then former = "" end
@@ -60,8 +61,6 @@ local function move()
   end
   if former ~= "" and former ~= server then
     plan_inbox(plan, former, "m" .. reply, server .. ":" .. has .. ":" .. before)
-    on_key("HSET", ended_key(former), reply, "moved")
-    on_key("PEXPIRE", ended_key(former), 3600000)
   end
   write_outbox(plan)
 end

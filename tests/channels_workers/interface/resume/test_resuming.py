@@ -316,6 +316,20 @@ async def test_too_many_that_wait_end(
     await kept.lost(1000)
 
 
+async def test_thousands_that_vanish_are_bounded(
+    application: Interface, consumers: Consumers, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"RESUME_TIME": 30, "PARKED": 500}
+    for _ in range(20):
+        clients = [Client(application, V1, "resume") for _ in range(100)]
+        for client in clients:
+            await client.answered()
+            await client.lost()
+    await consumers.until(lambda: len(consumers.values("disconnect")) == 1_500)
+    assert len(application.resumables.parked) == application.traffic.sockets["parked"] == 500
+    assert len(application.sockets.known) == 500
+
+
 async def test_buffers_of_all_sockets_are_bounded(
     application: Interface, layer: InMemoryChannelLayer, settings: Settings
 ) -> None:
