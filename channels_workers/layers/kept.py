@@ -46,6 +46,9 @@ CROWDED = (
     "in CHANNEL_WORKERS, or lower RESUME_TIME"
 )
 
+#: No client has so many frames; the form of ``MOVED`` has no place for more digits.
+MOST_FRAMES = 10**15
+
 #: Matches the reply channel of a kept connection, which clients may have made up.
 is_kept_channel = re.compile(r"[0-9a-f]{16}!kept\.[0-9]{1,7}\.[0-9a-f]{16}").fullmatch
 
@@ -434,7 +437,7 @@ class LayerKept(ABC):
         older release would not find it. This waits while the layer is away, and for what the former
         server had. When cancelled, it parks the connection again.
         """
-        if not is_kept_channel(reply_channel):
+        if not (is_kept_channel(reply_channel) and 0 <= has < MOST_FRAMES):
             return None
         while (other := self._adopting.get(reply_channel)) is not None:
             await asyncio.shield(other)

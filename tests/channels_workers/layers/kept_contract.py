@@ -412,6 +412,14 @@ class KeptContract:
             await process.cannot_adopt(name)
         assert await process.send(socket, 1) is Published.PUBLISHED
 
+    @pytest.mark.parametrize("has", [-1, 10**15, 10**100])
+    async def test_a_number_of_frames_that_a_client_made_up(
+        self, process: KeptProcess, other: KeptProcess, has: int
+    ) -> None:
+        old = await process.open()
+        assert await other.layer.kept.adopt(old.channel, Socket(), has) is None
+        assert (await other.adopt(old, 10**15 - 1)).adopted[0].missed == ()
+
     async def test_an_older_release_beside_it(
         self, process: KeptProcess, make_layer: MakeLayer
     ) -> None:
