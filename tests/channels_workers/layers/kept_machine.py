@@ -140,9 +140,6 @@ class Socket:
 
     def resumed(self, adopted: Adopted) -> None:
         client = self.client
-        assert adopted.received == client.published
-        assert adopted.session == client.session
-        assert (adopted.pending is not None) == client.is_pending
         self.order, self.is_busy = adopted.order, adopted.pending is not None
         self.base = len(client.got)
         self.buffer += [each["n"] for each in adopted.missed]
@@ -330,6 +327,9 @@ class KeptMachine(RuleBasedStateMachine):
         assert not client.is_closed
         assert not client.is_over
         assert not client.is_ending
+        assert found.adopted.received == client.published
+        assert found.adopted.session == client.session
+        assert (found.adopted.pending is not None) == client.is_pending
         client.owner, client.adopted_at = node, len(client.expected)
         client.adopting = socket, arrival, found.adopted
         is_here = kept.had(channel, found)
@@ -360,14 +360,8 @@ class KeptMachine(RuleBasedStateMachine):
         assert client.adopting is not None
         socket, arrival, adopted = client.adopting
         client.adopting, client.socket = None, socket
-        # The pending message may have been finished meanwhile: its release is held.
-        was_pending, client.is_pending = client.is_pending, adopted.pending is not None
-        published, session = client.published, client.session
-        client.published, client.session = adopted.received, adopted.session
-        assert adopted.received == published
         adopted = adopted.with_missed(missed)
         socket.node.server.kept.admit(client.channel, arrival, adopted)
-        client.is_pending, client.session = was_pending, session
         self._publish(socket)
 
     def _publish(self, socket: Socket) -> None:
