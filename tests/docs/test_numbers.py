@@ -119,7 +119,6 @@ def test_only_what_consumers_are_told_ends_and_histories_have_a_time_to_live() -
     found = {name: pattern.findall(text) for name, text in texts.items() if pattern.search(text)}
     assert found == {
         "tell.lua": ['"PEXPIRE", told_key(reply), 60000)'],
-        "adopt.lua": ['"PEXPIRE", ended_key(former), 3600000)'],
         "connection.lua": ['"PEXPIRE", ended_key(server), 3600000)'],
         "nudge_relay.lua": ['"PEXPIRE", key, 60000)'],
         "history.lua": [
