@@ -8,7 +8,7 @@ from labs.faults.site import Site
 
 #: Keys that contain a server's name, and keys that exist only for connections.
 OF_SERVERS = ("connections", "inbox", "groups")
-OF_SOCKETS = ("connections", "session", "group", "groups", "told")
+OF_SOCKETS = ("connections", "session", "group", "groups", "told", "kept")
 
 
 def ghosts(site: Site) -> list[str]:

@@ -34,6 +34,7 @@ from labs.faults.cases.requests import (
     StreamKilled,
     UploadersGone,
 )
+from labs.faults.cases.resume import ResumeRedisEmptied, ResumeServerKilled
 from labs.faults.cases.rude_clients import Flood, SlowReader
 from labs.faults.cases.server_killed import ServerKilled, ServerKilledBusy
 from labs.faults.cases.server_stopped import ServerStopped
@@ -102,6 +103,8 @@ FAULTS: tuple[Fault, ...] = (
     HistoryServerKilled(),
     HistoryStorm(),
     HistoryRedisEmptied(),
+    ResumeServerKilled(),
+    ResumeRedisEmptied(),
 )
 
 #: Long faults, which run only by name.

@@ -174,6 +174,22 @@ def test_a_share_is_at_most_one(settings: Settings) -> None:
         configuration()
 
 
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        (86_401, "must be at most 86400, a day"),
+        (1.5, "must be a whole number of at least 0"),
+        (-1, "must be a whole number of at least 0"),
+        (True, "must be a whole number of at least 0"),
+        ("30", "must be a whole number of at least 0"),
+    ],
+)
+def test_the_time_to_resume_is_a_day_at_most(settings: Settings, given: Any, error: str) -> None:
+    settings.CHANNEL_WORKERS = {"RESUME_TIME": given}
+    with pytest.raises(ImproperlyConfigured, match=rf"'RESUME_TIME'\] {error}"):
+        configuration()
+
+
 @pytest.mark.parametrize("name", ["TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"])
 def test_some_values_may_be_none(name: str, settings: Settings) -> None:
     settings.CHANNEL_WORKERS = {name: 0}

@@ -12,6 +12,7 @@ from channels_workers.conf import configuration
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.aside import Aside
 from channels_workers.layers.base import FORMAT_VERSION
+from channels_workers.layers.kept import log_crowded
 from channels_workers.layers.redis import wire
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.requests import Request
@@ -121,10 +122,13 @@ class RedisAdmin(LayerAdmin):
         """Clean up after a dead process, in small steps; return new dead letters."""
         limits, name = configuration(), wire.written_name(process)
         rest: Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS, *self._refusals]
-        cursor, dead_letters = b"", list[bytes]()
+        rest.append(limits.PARKED)
+        cursor, dead_letters, ended = b"", list[bytes](), 0
         while cursor != b"done":
             cursor, *found = self._call(Request("clean_up", [name, cursor, *rest]))
             dead_letters += found
+            ended += int(cursor.partition(b"ended ")[2] or 0)
+        log_crowded(ended)
         names = [each.decode("utf-8", "backslashreplace") for each in dead_letters]
         return [NewDeadLetter(*pair) for pair in zip(names[::2], names[1::2], strict=True)]
 

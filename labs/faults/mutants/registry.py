@@ -268,4 +268,34 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         ("history-redis-emptied",),
     ),
+    Mutant(
+        "no-kept-groups",
+        "a connection leaves its groups when another server adopts it",
+        (
+            Patch(
+                f"{LUA}/adopt.lua",
+                'if string.sub(field, 1, 1) == "g" then',
+                "if false then",
+            ),
+        ),
+        ("resume-server-killed",),
+    ),
+    Mutant(
+        "still-parked",
+        "the disconnect of a connection stays due after its client is back",
+        (Patch(f"{LUA}/adopt.lua", "  unpark(reply)\n", ""),),
+        ("resume-server-killed",),
+    ),
+    Mutant(
+        "moved-by-name",
+        "after a loss of data a connection is at the server in its name",
+        (
+            Patch(
+                f"{LUA}/restore_kept.lua",
+                'if string.match(reply, "^[^!]+") ~= server then',
+                "if false then",
+            ),
+        ),
+        ("resume-redis-emptied",),
+    ),
 )

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from labs.harness.crowd.chat_visitor import ChatVisitor
+from labs.harness.crowd.kept_visitor import KeptVisitor
 from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Transcript
 from labs.harness.crowd.visitor import Visitor
@@ -22,7 +23,7 @@ class Crowd:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         gate = asyncio.Semaphore(plan.at_once)
-        kind = ChatVisitor if plan.chat else Visitor
+        kind = ChatVisitor if plan.chat else KeptVisitor if plan.keeps else Visitor
         self.visitors = [kind(person, server, plan, gate) for person, server in plan.people()]
         self.quiet = asyncio.Event()
         self._talking: asyncio.Task[None] | None = None

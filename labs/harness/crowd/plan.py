@@ -17,8 +17,9 @@ class Plan:
     over them. *filling* is the number of padding characters per message. *chat*: the servers run
     the real chat, and clients behave like its page. *label* begins the names of rooms and people,
     so that several loads can use one database. *authority* is the certificate file to verify
-    ``wss://`` servers with. *resumes*: everybody comes back with its last position. *together*:
-    everybody begins at the first server. *at_once* limits the handshakes under way.
+    ``wss://`` servers with. *resumes*: everybody comes back with its last position. *keeps*:
+    those who come back resume their connections, so a message is sent once. *together*: everybody
+    begins at the first server. *at_once* limits the handshakes under way.
     """
 
     servers: tuple[str, ...]
@@ -30,6 +31,7 @@ class Plan:
     label: str = ""
     authority: str = ""
     resumes: bool = False
+    keeps: bool = False
     together: bool = False
     at_once: int = 12
 

@@ -47,7 +47,7 @@ class Visit:
     the chat's history. *answers* has those to this socket alone: the number of a message, and the
     id of its row in a database. In a room with history the client named the position *since*, and
     was told of a *gap* or not; so many messages were *replayed*. *positions* are those of the
-    hello, if it has one, and of messages.
+    hello, if it has one, and of messages. It *resumed* the connection of an earlier one.
     """
 
     key: str
@@ -64,6 +64,7 @@ class Visit:
     gap: bool = False
     replayed: int = 0
     positions: list[str] = field(default_factory=list)
+    resumed: bool = False
 
 
 @dataclass
@@ -71,7 +72,8 @@ class Person:
     """Somebody who talks in a room, on one socket after the other if *retries*.
 
     In the chat, *rows* are the ids of displayed messages, and *again* counts received messages that
-    were displayed before.
+    were displayed before. With resumed connections, *again* counts own messages that took
+    effect twice.
     """
 
     name: str

@@ -8,7 +8,10 @@ from channels_workers.checks.routes import check_routes
 from channels_workers.message import Message
 from channels_workers.routing import include, route
 
-OWN = "websocket.connect, websocket.receive, websocket.disconnect, http.request, http.disconnect"
+OWN = (
+    "websocket.connect, websocket.receive, websocket.disconnect, websocket.resume, "
+    "http.request, http.disconnect"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +54,10 @@ def test_channels_that_cannot_be(settings: Settings, name: str) -> None:
         ("websockets.connect", "'websocket.connect'"),
         ("websocket_disconnect", "'websocket.disconnect'"),
         ("http.requests", "'http.request'"),
-        ("websocket.message", "'websocket.connect', 'websocket.receive', 'websocket.disconnect'"),
+        (
+            "websocket.message",
+            "'websocket.connect', 'websocket.receive', 'websocket.disconnect', 'websocket.resume'",
+        ),
     ],
 )
 def test_channels_that_no_server_sends_to(settings: Settings, name: str, meant: str) -> None:

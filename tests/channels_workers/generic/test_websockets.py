@@ -7,9 +7,10 @@ import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client as Browser
+from pytest_django import Settings
 
 from channels_workers.channel import Group
-from channels_workers.exceptions import SendNotAvailableOnDemultiplexer
+from channels_workers.exceptions import DenyConnection, SendNotAvailableOnDemultiplexer
 from channels_workers.generic.websockets import (
     JsonWebsocketConsumer,
     WebsocketConsumer,
@@ -93,6 +94,44 @@ def test_everything_that_it_can_send(
             self.group_send("all", **arguments)
 
     assert play(client_socket, run_next, Sender, "go")[1:] == [content, content]
+
+
+class Returning(Echo):
+    """Greets a client that is back, unless it is a stranger."""
+
+    groups: ClassVar[list[str]] = ["room"]
+    channel_session = True
+
+    def connect(self, message: Message, **kwargs: Any) -> None:
+        message.channel_session["name"] = "ann"
+        self.send(text="welcome")
+
+    def resume(self, message: Message, **kwargs: Any) -> None:
+        if message["query_string"] != b"ann":
+            raise DenyConnection("it is a stranger")
+        self.send(text=f"welcome back, {message.channel_session['name']}")
+
+
+def test_a_client_may_come_back(client_socket: Client, run_next: RunNext) -> None:
+    client_socket.connect()
+    run_next(Returning)
+    client_socket.resume(query_string=b"ann")
+    run_next(Returning)
+    Group("room").send({"text": "to all"})
+    assert [each["text"] for each in client_socket.replies] == [
+        "welcome",
+        "welcome back, ann",
+        "to all",
+    ]
+    client_socket.resume(query_string=b"bob")
+    run_next(Returning)
+    assert client_socket.replies[-1] == {"close": True}
+
+
+def test_its_workers_listen_to_resumes_only_with_the_setting(settings: Settings) -> None:
+    assert "websocket.resume" not in WebsocketConsumer.channel_names()
+    settings.CHANNEL_WORKERS = {"RESUME_TIME": 30}
+    assert "websocket.resume" in WebsocketConsumer.channel_names()
 
 
 def test_sending_nothing_is_an_error(

@@ -14,6 +14,7 @@ import channels_workers
 from channels_workers.channel import Channel
 from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.memory.store import KeptData
 from channels_workers.layers.types import ProcessInfo, Running
 from channels_workers.models import StoredSend
 from labs.harness.ports import free_port
@@ -92,6 +93,13 @@ def test_the_status_counts_delayed_messages(memory_layer: InMemoryChannelLayer) 
     assert "2 delayed messages, the next due 1970-01-12 13:47:40 UTC" in run().splitlines()
     status = json.loads(run("--json"))
     assert (status["delayed"], status["next_due"]) == (2, 1_000_060.0)
+
+
+def test_the_status_counts_parked_connections(memory_layer: InMemoryChannelLayer) -> None:
+    assert "come back" not in run()
+    memory_layer.store.kept["s!kept.60.1"] = KeptData(parked=1006, due=1.0)
+    assert "1 connections wait for their clients to come back" in run().splitlines()
+    assert json.loads(run("--json"))["parked"] == 1
 
 
 def test_delayed_messages_are_listed_and_cancelled(memory_layer: InMemoryChannelLayer) -> None:

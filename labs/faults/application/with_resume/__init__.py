@@ -1,0 +1,1 @@
+"""The rooms, whose sockets can be resumed."""
