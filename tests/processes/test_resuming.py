@@ -242,11 +242,12 @@ def test_a_killed_server(pair: tuple[str, str], site: Site) -> None:
     client.send("b", "c", "d")  # one of them runs, and others wait at the server
     one.process.signal(signal.SIGKILL)
     one.process.wait()
+    site.go(3)
     client = Client(two.port, client, path="/wait/")
     assert client.answer["resumed"]
-    assert client.answer["gap"]
-    site.go(3)
-    assert client.receive(3) == ["echo b", "echo c", "echo d"]
+    assert client.answer["gap"]  # an echo may have gone to the killed server
+    while client.receive() != ["echo d"]:
+        pass
     site.assert_ends_once(client)
 
 

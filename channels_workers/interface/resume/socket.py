@@ -77,9 +77,14 @@ class Attachment:
             self.socket.receive(event)
 
     def end(self, code: int | None) -> None:
-        """Note that the client is gone."""
+        """Note that the client is gone, or has answered the close frame of a former socket.
+
+        uvicorn would keep the connection open for clients that wait for its end.
+        """
         if self._is_current:
             self.socket.end(code)
+        else:
+            self.outgoing.cut()
 
     def abandon(self) -> None:
         """Let it go, as the server stops."""
