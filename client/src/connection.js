@@ -12,6 +12,8 @@ import { Emitter } from "./emitter.js";
  * @property {string} [reason] the reason of its close frame
  * @property {boolean} [wasOpen] whether the lost socket had been open. If not, the handshake was refused,
  *   or no server was reached: a browser does not tell which, but `watchRefusals()` does
+ * @property {boolean} [resumed] open, and the connection of before goes on
+ * @property {boolean} [gap] it goes on, but frames from the server may be missing
  * @property {number} [retryAt] when the next attempt begins, on the clock of `performance.now()`
  */
 
@@ -21,6 +23,7 @@ import { Emitter } from "./emitter.js";
  *   A function is called for each attempt
  * @property {(connection: Connection) => void} [probe] sends something that the server answers, to find
  *   out whether the connection is alive. Without it, the connection is never probed
+ * @property {boolean} [resume] whether to go on with a lost connection, if the server can
  * @property {number[]} [finalCodes] close codes after which it does not connect again
  * @property {number} [firstDelay] milliseconds from a loss to the next attempt. The delay doubles
  *   with each failure, and half of it is random
