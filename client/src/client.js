@@ -268,7 +268,7 @@ export class Client extends Emitter {
   /** @param {State} state */
   #begin(state) {
     // Frames of before, or the answers to them, are gone.
-    const isNew = !state.resumed || Boolean(state.gap);
+    const isNew = !state.resumed || Boolean(state.gap || state.lost);
     this.#openedAt = performance.now();
     this.#renewal?.begin();
     this.#beatIn(this.#heartbeat);

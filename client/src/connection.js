@@ -2,6 +2,7 @@
 
 import { delayAfter, delayToldBy } from "./backoff.js";
 import { Emitter } from "./emitter.js";
+import { Resumption } from "./resumption.js";
 
 /**
  * @typedef {object} State
@@ -12,8 +13,10 @@ import { Emitter } from "./emitter.js";
  * @property {string} [reason] the reason of its close frame
  * @property {boolean} [wasOpen] whether the lost socket had been open. If not, the handshake was refused,
  *   or no server was reached: a browser does not tell which, but `watchRefusals()` does
- * @property {boolean} [resumed] open, and the connection of before goes on
- * @property {boolean} [gap] it goes on, but frames from the server may be missing
+ * @property {boolean} [resumed] open, with the option `resume`: whether the server goes on with the connection
+ *   of before. If not, this is a new one
+ * @property {boolean} [gap] resumed, but frames of the server may be missing
+ * @property {number} [lost] resumed, but so many sent frames did not reach the server
  * @property {number} [retryAt] when the next attempt begins, on the clock of `performance.now()`
  */
 
@@ -23,13 +26,14 @@ import { Emitter } from "./emitter.js";
  *   A function is called for each attempt
  * @property {(connection: Connection) => void} [probe] sends something that the server answers, to find
  *   out whether the connection is alive. Without it, the connection is never probed
- * @property {boolean} [resume] whether to go on with a lost connection, if the server can
  * @property {number[]} [finalCodes] close codes after which it does not connect again
  * @property {number} [firstDelay] milliseconds from a loss to the next attempt. The delay doubles
  *   with each failure, and half of it is random
  * @property {number} [longestDelay]
  * @property {number} [handshakeTimeout] milliseconds that a handshake may take
  * @property {number} [probeTimeout] milliseconds that the answer to a probe may take
+ * @property {boolean} [resume] go on with the same connection of the server after a loss, if the server can
+ * @property {number} [resumeBytes] how much of the sent frames to keep for that
  * @property {typeof globalThis.WebSocket} [WebSocket] the class to use, for Node.js before 22 and for tests
  */
 
@@ -38,6 +42,7 @@ const DEFAULTS = {
   longestDelay: 30_000,
   handshakeTimeout: 20_000,
   probeTimeout: 6_000,
+  resumeBytes: 256 * 1024,
 };
 
 // Milliseconds. A socket that lived for less counts as a failure: the delays keep growing.
@@ -62,6 +67,8 @@ export class Connection extends Emitter {
   #retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #deadline;
+  /** @type {Resumption | undefined} */
+  #resumption;
   #failures = 0;
   /** When the socket opened; 0 while it is not open. */
   #openedAt = 0;
@@ -79,6 +86,7 @@ export class Connection extends Emitter {
     const Socket = options.WebSocket ?? globalThis.WebSocket;
     if (!Socket) throw new Error("No WebSocket here: pass a class as an option");
     this.#options = { ...DEFAULTS, ...options, WebSocket: Socket };
+    if (options.resume) this.#resumption = new Resumption(this.#options.resumeBytes);
   }
 
   /** The state that was announced last. */
@@ -121,6 +129,7 @@ export class Connection extends Emitter {
   send(data) {
     if (!this.isOpen) return false;
     this.#socket?.send(data);
+    this.#resumption?.keep(data);
     return true;
   }
 
@@ -134,6 +143,7 @@ export class Connection extends Emitter {
 
   /** Replace a socket that seems dead. */
   restart() {
+    if (this.#socket?.readyState === OPEN) this.#resumption?.giveUp();
     const socket = this.#detach();
     this.#lose();
     socket?.close();
@@ -150,6 +160,7 @@ export class Connection extends Emitter {
     this.#attempt++;
     clearTimeout(this.#retry);
     const socket = this.#detach();
+    this.#resumption?.end(1000);
     this.#announce({ name: "closed", code, reason });
     socket?.close(code, reason);
   }
@@ -157,26 +168,42 @@ export class Connection extends Emitter {
   /** @param {string[]} protocols */
   #connect(protocols) {
     const url = typeof this.#url === "function" ? this.#url() : this.#url;
-    const socket = new this.#options.WebSocket(absolute(url), protocols);
+    const offered = this.#resumption?.offer(protocols) ?? protocols;
+    const socket = new this.#options.WebSocket(absolute(url), offered);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     const on = (/** @type {string} */ type, /** @type {(event: any) => void} */ listener) =>
       socket.addEventListener(type, (event) => socket === this.#socket && listener(event));
     on("open", () => {
-      this.#openedAt = this.#heard();
-      this.#announce({ name: "open" });
+      if (!this.#resumption) this.#opened({});
+      else if (!this.#resumption.isAsking) this.#opened({ resumed: false });
     });
     on("message", ({ data }) => {
       this.#heard();
-      this.emit("data", data);
+      const answer = this.#resumption?.take(data);
+      if (answer && !this.#openedAt) this.#resumed(answer);
+      if (!answer?.isOwn) this.emit("data", data);
     });
     // The event has no details, and the close event follows it. Without a listener Node.js would throw.
     on("error", () => {});
     on("close", ({ code, reason }) => {
+      this.#resumption?.end(code);
       if (!this.#options.finalCodes?.includes(code)) return this.#lose(reason, code);
       this.#detach();
       this.#announce({ name: "closed", code, reason });
     });
+  }
+
+  /** @param {Partial<State>} details */
+  #opened(details) {
+    this.#openedAt = this.#heard();
+    this.#announce({ name: "open", ...details });
+  }
+
+  /** @param {import("./resumption.js").Answer} answer */
+  #resumed({ resumed, gap, lost }) {
+    for (const data of this.#resumption?.unconfirmed ?? []) this.#socket?.send(data);
+    this.#opened(resumed ? { resumed, gap, lost } : { resumed });
   }
 
   #heard() {

@@ -55,12 +55,13 @@ export class Groups {
   }
 
   /** Join on a connection that is open. @param {import("./connection.js").State} state */
-  begin({ resumed, gap }) {
-    if (!resumed || gap) this.#early = [];
+  begin({ resumed, gap, lost }) {
+    const isBroken = gap || lost;
+    if (!resumed || isBroken) this.#early = [];
     if (resumed) for (const name of this.#left) this.#askToLeave(name);
     this.#left.clear();
     for (const group of this.#groups.values()) {
-      if (resumed && gap) group.rejoin();
+      if (resumed && isBroken) group.rejoin();
       if (!resumed) group.lose();
       group.join();
     }
