@@ -8,6 +8,7 @@ import { Groups } from "./groups.js";
 import { Outbox } from "./outbox.js";
 import { watchRefusals } from "./refusals.js";
 import { Requests } from "./requests.js";
+import { Resumption } from "./resumption.js";
 import { Stream } from "./stream.js";
 import { Renewal, TYPE as TOKEN, tokenProtocol } from "./tokens.js";
 import { watchWakeups } from "./wakeup.js";
@@ -23,6 +24,7 @@ import { watchWakeups } from "./wakeup.js";
  * @typedef {object} ClientExtras
  * @property {() => Promise<string | null | undefined> | string | null | undefined} [token] is called for each
  *   connection, and before a token expires. Without a token in its result, the client closes
+ * @property {boolean} [resume] go on with the same connection of the server after a loss, if the server can
  * @property {Outbox<Content>} [outbox] for `sendReliably()`, such as one with a storage
  * @property {number} [timeout] milliseconds that the reply to a request may take
  * @property {number} [heartbeat] milliseconds without a frame after which the client sends a ping; 0: never
@@ -30,7 +32,7 @@ import { watchWakeups } from "./wakeup.js";
  * @property {string | URL | false} [healthUrl] the page for `watchRefusals()`, by default `/healthz` in pages
  */
 
-/** @typedef {import("./connection.js").ConnectionOptions & ClientExtras} ClientOptions */
+/** @typedef {Omit<import("./connection.js").ConnectionOptions, "resume"> & ClientExtras} ClientOptions */
 
 /**
  * @typedef {object} RequestOptions
@@ -108,6 +110,7 @@ export class Client extends Emitter {
     const connection = new Connection(url, {
       probe: () => this.#send({ type: "ping" }),
       ...options,
+      resume: resume ? new Resumption() : undefined,
       protocols: token ? () => this.#offer(protocols) : protocols,
     });
     connection.on("state", (state) => this.#change(state));

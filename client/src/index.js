@@ -6,6 +6,7 @@ export { ChannelsError } from "./errors.js";
 export { Group } from "./group.js";
 export { Outbox, newNonce } from "./outbox.js";
 export { watchRefusals } from "./refusals.js";
+export { Resumption } from "./resumption.js";
 export { Stream } from "./stream.js";
 export { tokenProtocol } from "./tokens.js";
 export { watchWakeups } from "./wakeup.js";
