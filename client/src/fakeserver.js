@@ -45,16 +45,18 @@ export class FakeServer {
   #epochs = 0;
   /** @type {Set<string>} */
   #nonces = new Set();
-  /** @type {Promise<unknown>} */
-  #last = Promise.resolve();
+  /** What each socket has asked is answered in order. @type {WeakMap<FakeWebSocket, Promise<unknown>>} */
+  #queues = new WeakMap();
+  /** How much has happened. */
+  #steps = 0;
 
   /** @param {FakeServerOptions} [options] */
   constructor(options = {}) {
     this.#options = { history: 100, ...options };
-    const open = (/** @type {FakeWebSocket} */ socket) => this.#next(() => this.#accept(socket));
+    const open = (/** @type {FakeWebSocket} */ socket) => this.#next(socket, () => this.#accept(socket));
     const take = (/** @type {FakeWebSocket} */ socket, /** @type {unknown} */ data) =>
-      this.#next(() => this.#read(socket, data));
-    const end = (/** @type {FakeWebSocket} */ socket, code = 1005) => this.#next(() => this.#end(socket, code));
+      this.#next(socket, () => this.#read(socket, data));
+    const end = (/** @type {FakeWebSocket} */ socket, code = 1005) => this.#end(socket, code);
     const Socket = class extends FakeWebSocket {
       /**
        * @param {string | URL} url
@@ -75,7 +77,7 @@ export class FakeServer {
        */
       close(code, reason) {
         super.close(code, reason);
-        end(this, code);
+        queueMicrotask(() => end(this, code));
       }
     };
     /** The class to pass to Clients. */
@@ -87,12 +89,12 @@ export class FakeServer {
     return [...this.#sockets.keys()];
   }
 
-  /** Wait until everything has been answered, and what that caused. */
+  /** Wait until everything has been answered, and what that caused. It does not wait for timers of handlers. */
   async settled() {
-    for (let last; last !== this.#last; ) {
-      last = this.#last;
-      // The reply to a request reaches the page's code some microtasks later.
-      for (let count = 0; count < 10; count++) await last;
+    for (let steps = -1; steps !== this.#steps; ) {
+      steps = this.#steps;
+      // Handlers, and the page's code that waits for a reply, take some microtasks.
+      for (let count = 0; count < 50; count++) await undefined;
     }
   }
 
@@ -137,9 +139,17 @@ export class FakeServer {
     for (const socket of this.sockets) this.#end(socket, code, reason);
   }
 
-  /** @param {() => unknown} act */
-  #next(act) {
-    this.#last = this.#last.then(act);
+  /**
+   * @param {FakeWebSocket} socket
+   * @param {() => unknown} act
+   */
+  #next(socket, act) {
+    this.#steps++;
+    const before = this.#queues.get(socket) ?? Promise.resolve();
+    this.#queues.set(
+      socket,
+      before.then(act).finally(() => this.#steps++),
+    );
   }
 
   /** @param {FakeWebSocket} socket */

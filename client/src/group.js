@@ -166,6 +166,8 @@ export class Group extends Emitter {
     if (this.#at === since) this.#move(at);
     this.emit("joined", { at, gap: Boolean(isGap) });
     if (isGap) this.emit("gap", { at });
+    // What is not of this group either.
+    this.#link.onAlias();
   }
 
   /** @param {import("./errors.js").ChannelsError} error */
