@@ -241,7 +241,7 @@ export class Client extends Emitter {
    * @template [Payload=any]
    * @param {string} name
    * @param {JoinOptions} [options]
-   * @returns {import("./group.js").Group<Payload>}
+   * @returns {import("./group.js").JoinedGroup<Payload>}
    */
   join(name, options = {}) {
     return this.#groups.join(name, options);

@@ -29,6 +29,13 @@ import { Emitter } from "./emitter.js";
  */
 
 /**
+ * What a page has of a group. The other methods are for its client.
+ *
+ * @template [Payload=any]
+ * @typedef {Pick<Group<Payload>, "name" | "at" | "leave" | "on">} JoinedGroup
+ */
+
+/**
  * @template [Payload=any]
  * @extends {Emitter<{
  *   message: Message<Payload>,
@@ -52,7 +59,6 @@ export class Group extends Emitter {
   #retry;
 
   /**
-   * @internal
    * @param {string} name
    * @param {JoinOptions} options
    * @param {Link} link
@@ -82,27 +88,22 @@ export class Group extends Emitter {
     this.#link.onLeave();
   }
 
-  /**
-   * The name of the group in its messages, which the server may have chosen.
-   *
-   * @internal
-   */
+  /** The name of the group in its messages, which the server may have chosen. */
   get alias() {
     return this.#alias || this.#name;
   }
 
-  /** @internal */
   get isAsked() {
     return this.#state === "asked";
   }
 
-  /** @internal The connection that has joined is gone. */
+  /** The connection that has joined is gone. */
   lose() {
     clearTimeout(this.#retry);
     this.#state = "new";
   }
 
-  /** @internal Join, unless this connection has. */
+  /** Join, unless this connection has. */
   join() {
     if (this.#state !== "new") return;
     this.#state = "asked";
@@ -117,8 +118,6 @@ export class Group extends Emitter {
   /**
    * Join again on a connection that has joined, and has lost messages. It repeats none to a member, so leave first.
    * Messages that come until then will be repeated.
-   *
-   * @internal
    */
   rejoin() {
     this.lose();
@@ -134,7 +133,6 @@ export class Group extends Emitter {
   /**
    * Take a message of the group. Returns whether it counts.
    *
-   * @internal
    * @param {Message<Payload>} message
    */
   take(message) {

@@ -13,7 +13,6 @@ export class Stream extends Emitter {
   #options;
 
   /**
-   * @internal
    * @param {import("./client.js").Client} client
    * @param {string} stream
    */

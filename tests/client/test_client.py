@@ -1,7 +1,9 @@
 """The JavaScript client: its own tests, its types, its package, and a real server under Node.js."""
 
 import gzip
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,8 +17,14 @@ from tests.conftest import StartWeb, StartWorker
 from tests.docs.pages import page
 
 NODE = Path(sys.executable).with_name("node")
-#: Bytes of the client, bundled and compressed.
+#: Bytes, bundled and compressed: of all of the client, and of a page with these names only.
 LARGEST = 6 * 1024
+PARTS = {
+    "Client": 5_888,
+    "Connection": 1_536,
+    "Connection, Outbox, watchWakeups": 2_560,
+    "tokenProtocol": 256,
+}
 
 #: How many numbers the script says.
 COUNT = 200
@@ -49,6 +57,14 @@ const saying = setInterval(() => {
   flush();
 }, 20);
 """
+
+
+def bundler() -> str:
+    """The path of esbuild, which ``scripts/client`` has installed if need be."""
+    path = os.pathsep.join([os.environ["PATH"], str(ROOT / ".tools" / "bin")])
+    found = shutil.which("esbuild", path=path)
+    assert found is not None
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -89,18 +105,36 @@ def test_the_client_is_small(made: Path) -> None:
     assert 0 < len(gzip.compress(bundle)) < LARGEST
 
 
+@pytest.mark.parametrize("names", PARTS)
+def test_a_page_gets_what_it_imports_only(made: Path, names: str) -> None:
+    code = f"export {{ {names} }} from './client/src/index.js'"
+    options = ["--bundle", "--minify", "--target=es2022", "--format=esm"]
+    run = subprocess.run(
+        [bundler(), *options], input=code.encode(), cwd=ROOT, check=True, capture_output=True
+    )
+    assert 0 < len(gzip.compress(run.stdout)) < PARTS[names]
+
+
 def test_the_bundle_sets_a_global(made: Path) -> None:
     code = (made / "channels-workers.js").read_text() + ";console.log(Object.keys(ChannelsWorkers))"
     result = subprocess.run([NODE, "-e", code], check=True, capture_output=True, text=True)
-    for name in ("Connection", "Outbox", "newNonce", "watchRefusals", "watchWakeups"):
-        assert name in result.stdout
+    source = (ROOT / "client" / "src" / "index.js").read_text()
+    names = [
+        each
+        for found in re.findall(r"^export \{ (.*) \}", source, re.M)
+        for each in found.split(", ")
+    ]
+    assert {"Client", "Connection", "newNonce"} <= set(names)
+    for name in names:
+        assert f"'{name}'" in result.stdout
 
 
 def test_the_reference_has_each_public_name(made: Path) -> None:
     text = page("reference/javascript").path.read_text()
     source = "".join(file.read_text() for file in (ROOT / "client" / "src").glob("*.js"))
     exported = re.findall(r"^export (?:class|function) (\w+)", source, re.MULTILINE)
-    internal = {"Emitter", "delayAfter", "delayToldBy"}
+    internal = {"Delivery", "Emitter", "Groups", "Renewal", "Requests"}
+    internal |= {"delayAfter", "delayToldBy", "pauseOf"}
     assert {"Connection", "FakeWebSocket", "newNonce"} <= set(exported)
     for name in set(exported) - internal:
         assert name in text
