@@ -21,7 +21,7 @@ import { Emitter } from "./emitter.js";
 
 /**
  * @typedef {object} Link how a group reaches its client
- * @property {(question: import("./requests.js").Question) => void} ask
+ * @property {(question: Omit<import("./requests.js").Question, "isSent">) => void} ask
  * @property {(error: import("./errors.js").ChannelsError) => void} onError
  * @property {() => void} onRetry
  * @property {() => void} onLeave

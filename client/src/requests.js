@@ -8,7 +8,7 @@ import { ChannelsError } from "./errors.js";
  * @property {boolean} [idempotent] whether to ask again if the connection is lost
  * @property {(answer: any) => void} onAnswer is called before the next frame is read
  * @property {(error: any) => void} onError
- * @property {boolean} [isSent]
+ * @property {boolean | undefined} isSent on this connection
  */
 
 export class Requests {
@@ -25,9 +25,11 @@ export class Requests {
   /**
    * Ask now, or with the next connection. Returns a function that gives the question up, with an error.
    *
-   * @param {Question} question
+   * @param {Omit<Question, "isSent">} asked
    */
-  ask(question) {
+  ask(asked) {
+    /** @type {Question} */
+    const question = { ...asked, isSent: false };
     const id = ++this.#count;
     this.#open.set(id, question);
     question.isSent = this.#send({ ...question.frame, id });
