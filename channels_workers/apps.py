@@ -25,6 +25,7 @@ class ChannelsWorkersConfig(AppConfig):
             configuration,  # noqa: F401
             consumers,  # noqa: F401
             deployment,  # noqa: F401
+            envelope,  # noqa: F401
             metrics,  # noqa: F401
             once,  # noqa: F401
             relay,  # noqa: F401

@@ -179,6 +179,10 @@ class Configuration:
     #: Bytes of these entries. A server with more is marked dead too.
     INBOX_BYTES: int = 128 * 1024 * 1024
 
+    #: Groups that one client of an `EnvelopeConsumer` or `@envelope` may have joined by `join`. One
+    #: more is refused.
+    JOINS_PER_SOCKET: int = 100
+
     #: How long a send outside consumers, as in a view, waits for Redis to connect, and to answer.
     #: Then it raises LayerUnavailable.
     SEND_TIMEOUT: float = 2.0

@@ -50,12 +50,19 @@ class Message:
       :func:`~channels_workers.tokens.token_user`.
     * ``token_claims``: what the token of a handshake says, a dict, set by
       :func:`~channels_workers.tokens.token_user`. Without a token: ``AttributeError``.
+    * ``envelope`` and ``reply(payload)``: what a frame says, and the answer to its request, set by
+      :func:`~channels_workers.envelope.envelope`.
+    * ``frame``: what a frame of a socket says, an instance of a type, set by
+      :func:`~channels_workers.schemas.receives`.
     """
 
     channel_session: SessionBase
     http_session: SessionBase | None
     user: Any
     token_claims: dict[str, Any]
+    envelope: Any
+    reply: Callable[[Any], None]
+    frame: Any
 
     def __init__(
         self,

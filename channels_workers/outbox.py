@@ -91,6 +91,9 @@ class Outbox:
     #: The call with ``@once`` that is under way.
     once_run: object = None
 
+    #: Takes back what the consumer has told its client, as its transaction failed with an error.
+    retract: Callable[[BaseException], None] | None = None
+
     #: Why no call may have ``@once``.
     once_refused: str | None = None
 

@@ -14,13 +14,14 @@ from django.core.exceptions import ImproperlyConfigured
 from channels_workers import decorators
 from channels_workers.checks.routes import RouteTo, all_routes
 from channels_workers.checks.routing import load_router
+from channels_workers.envelope import decorators as envelope
 from channels_workers.generic.base import BaseConsumer
 from channels_workers.logs import name_of
 from channels_workers.once import decorator as once
 from channels_workers.security.websockets import BaseOriginValidator
 
 #: The modules of our decorators. They pass on the arguments of a consumer as they are.
-_DECORATORS = frozenset((decorators.__name__, once.__name__))
+_DECORATORS = frozenset((decorators.__name__, envelope.__name__, once.__name__))
 
 
 @register("channels_workers")

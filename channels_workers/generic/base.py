@@ -89,10 +89,14 @@ class BaseConsumer:
             return channel_session(partial(call, handler))
         return handler
 
+    def runs_once(self, message: Message) -> bool:
+        """Say whether *message* runs with ``@once``: by default, if :attr:`once` is set."""
+        return bool(self.once)
+
     def dispatch(self, message: Message, **kwargs: Any) -> Any:
         """Call the method for the message's channel, and return what it returns."""
         handler = self.get_handler(message, **kwargs)
-        if self.once:
+        if self.runs_once(message):
             using, name = database_of(self.once), name_of(type(self))
             return with_once(partial(call, handler), using, name)(message, **kwargs)
         return call(handler, message, **kwargs)

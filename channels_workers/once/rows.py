@@ -11,9 +11,10 @@ import logging
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import DatabaseError, IntegrityError, OperationalError
+from django.db import DatabaseError, IntegrityError, OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BinaryField, Model, QuerySet
+from django.db.models.constants import OnConflict
 
 from channels_workers import tables
 from channels_workers.logs import fields
@@ -55,6 +56,7 @@ def key_of(message_id: str, number: int) -> UUID:
 class _Statements(NamedTuple):
     find: str
     store: str
+    claim: str | None  # as store, but a row that is there is no error; None if that is impossible
 
 
 def find(connection: BaseDatabaseWrapper, key: UUID) -> bytes | None:
@@ -128,6 +130,29 @@ def store(connection: BaseDatabaseWrapper, key: UUID, effects: bytes) -> None:
         raise Taken from error
 
 
+def claim(connection: BaseDatabaseWrapper, key: UUID) -> bool:
+    """Write a row without effects, as a part of the transaction; return False if there is one.
+
+    It waits for another transaction that has written one. *key* must not be that of a message.
+    """
+    sql = _statements_of(connection).claim
+    if sql is None:
+        return _claim_in_savepoint(connection, key)
+    values = [_prepared(key, connection), _binary.get_db_prep_value(b"", connection)]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return bool(cursor.rowcount > 0)
+
+
+def _claim_in_savepoint(connection: BaseDatabaseWrapper, key: UUID) -> bool:
+    try:
+        with transaction.atomic(connection.alias):
+            store(connection, key, b"")
+    except Taken:
+        return False
+    return True
+
+
 def _statements_of(connection: BaseDatabaseWrapper) -> _Statements:
     place = connection.vendor, model()._meta.db_table
     if (known := _statements.get(place)) is None:
@@ -135,8 +160,17 @@ def _statements_of(connection: BaseDatabaseWrapper) -> _Statements:
         known = _statements[place] = _Statements(
             f"SELECT {effects} FROM {table} WHERE {key} = %s",  # noqa: S608
             f"INSERT INTO {table} ({key}, {effects}) VALUES (%s, %s)",  # noqa: S608
+            _claim_of(connection, f"{table} ({key}, {effects}) VALUES (%s, %s)"),
         )
     return known
+
+
+def _claim_of(connection: BaseDatabaseWrapper, row: str) -> str | None:
+    if not connection.features.supports_ignore_conflicts:
+        return None
+    ignored = OnConflict.IGNORE
+    begin = connection.ops.insert_statement(on_conflict=ignored)
+    return f"{begin} {row} {connection.ops.on_conflict_suffix_sql([], ignored, [], [])}".rstrip()
 
 
 def _prepared(key: UUID, connection: BaseDatabaseWrapper) -> UUID | str:

@@ -218,6 +218,8 @@ class Run:
             # PostgreSQL says "internal error" when it ends an idle transaction. The connection is
             # lost, so the message runs again.
             raise OperationalError(str(failure)) from failure
+        if self._outbox.retract is not None:
+            self._outbox.retract(failure)
         # What it sent before goes out. A frozen run of the same message must not commit later.
         try:
             store(

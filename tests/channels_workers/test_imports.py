@@ -29,13 +29,14 @@ ROWS = [
     ["worker.retry_queue"],
     ["worker.runs"],
     ["worker.commit", "worker.delays", "worker.dispatch", "worker.reaper"],
+    ["envelope"],
     ["worker.retries"],
     [
         *("worker.event_loop", "worker.hints", "worker.identity", "worker.isolation"),
         "worker.log_fields",
     ],
     ["binding"],
-    ["generic", "interface", "jwt", "security", "tokens"],
+    ["generic", "interface", "jwt", "schemas", "security", "tokens"],
     ["exporter"],
     ["metrics"],
     ["auth", "once"],
@@ -67,7 +68,10 @@ ROWS = [
     ["metrics.instruments"],
     ["metrics.interface", "metrics.layer", "metrics.tasks", "metrics.worker"],
     ["metrics.computed", "metrics.labels"],
-    ["context", "django_parts", "interface.types", "logs", "migrations", "models", "tables"],
+    [
+        *("context", "declarations", "django_parts", "interface.types", "logs", "migrations"),
+        *("models", "tables"),
+    ],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]
 
@@ -75,7 +79,16 @@ ROWS = [
 INSIDE_FUNCTIONS = {
     ("apps", f"checks.{name}")
     for name in (
-        *("admin", "apps", "configuration", "consumers", "deployment", "metrics", "once"),
+        *(
+            "admin",
+            "apps",
+            "configuration",
+            "consumers",
+            "deployment",
+            "envelope",
+            "metrics",
+            "once",
+        ),
         *("relay", "routes", "routing", "tokens"),
     )
 }
@@ -90,6 +103,12 @@ INSIDE_FUNCTIONS |= {
 }
 #: The package of an extra may be missing, and the error names the extra.
 INSIDE_FUNCTIONS.add(("jwt", "jwt.validator"))
+INSIDE_FUNCTIONS |= {
+    ("checks.envelope", "schemas.json_schema"),
+    ("envelope.streams", "schemas.errors"),
+    ("envelope.streams", "schemas.reading"),
+    ("envelope.strict_json", "schemas.writing"),
+}
 INSIDE_FUNCTIONS |= {("exporter", f"metrics.{name}") for name in ("beginning", "server", "stored")}
 
 

@@ -32,6 +32,7 @@ PUBLIC = {
     "channel": "Channel Group",
     "delay": "acancel cancel",
     "delay.apps": "DelayConfig",
+    "declarations": "Declaration Exchange declaration_of declares sends",
     "decorators": "ConsumerDecorator Finish always never",
     "exceptions": """
         AcceptConnection ChannelError ChannelFull ChannelSocketException ConsumeLater DenyConnection
@@ -63,6 +64,10 @@ PUBLIC = {
     "routing": """
         Include Match Route RouteClass Router connect_consumer get_router include null_consumer
         route route_class
+    """,
+    "schemas": """
+        Invalid Reader TypedWebsocketConsumer declares plain read read_text receives schema_of sends
+        write
     """,
     "security.websockets": """
         AllowedHostsOnlyOriginValidator AllowedOriginsOnlyOriginValidator BaseOriginValidator

@@ -20,12 +20,12 @@ UV = Path(sys.executable).with_name("uv")
 #: The modules that need an extra.
 OPTIONAL = (
     *("channels_workers.tasks", "channels_workers.logs.json", "channels_workers.jwt"),
-    "channels_workers.metrics",
+    *("channels_workers.metrics", "channels_workers.schemas"),
     *(f"channels_workers.tracing.{name}" for name in ("carriers", "failures", "spans")),
 )
 
 #: The extra of each of the first.
-EXTRAS = ("tasks", "logs", "jwt", "metrics")
+EXTRAS = ("tasks", "logs", "jwt", "metrics", "schemas")
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -129,7 +129,7 @@ def test_tracing_says_what_to_install(python: Path, tmp_path: Path) -> None:
 def test_the_extras_bring_their_packages(wheel: Path, tmp_path: Path) -> None:
     run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
-    install(python, f"{wheel}[jwt,logs,metrics,tasks,tracing]")
+    install(python, f"{wheel}[jwt,logs,metrics,schemas,tasks,tracing]")
     run(UV, "pip", "check", "--quiet", "--python", python)
     imported = run(python, "-c", IMPORT_ALL, cwd=tmp_path)
     assert modules() <= set(imported.split())

@@ -1,0 +1,142 @@
+"""Reads JSON into types, strictly."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from channels_workers.schemas.errors import invalid, of_pydantic
+
+Extra = Literal["forbid", "ignore"]
+
+
+class Reader:
+    """Reads values of one type, or of one of several.
+
+    *kinds* are dataclasses, ``TypedDict`` or models of pydantic. Each of several must have a field
+    *by*, a ``Literal`` of strings, whose value tells which one it is. *extra* says what happens to
+    keys that the type does not have: ``"forbid"`` or ``"ignore"``.
+
+    It is strict: ``"1"`` is no int. A text is a ``datetime``, a ``UUID``, a ``Decimal`` or an enum
+    where JSON has no other way. Raises ``TypeError`` for *kinds* that it cannot tell apart.
+    """
+
+    def __init__(self, kinds: Sequence[Any], by: str = "type", extra: Extra = "forbid") -> None:
+        if not kinds:
+            raise TypeError("Expected at least one type to read, got none.")
+        self.kinds = tuple(kinds)
+        self.by = by
+        self.extra = extra
+        self._only = TypeAdapter[Any](kinds[0]) if len(kinds) == 1 else None
+        self._by_tag: dict[str, TypeAdapter[Any]] = {}
+        if self._only is None:
+            for kind in kinds:
+                adapter = TypeAdapter[Any](kind)
+                for tag in tags_of(kind, by):
+                    if tag in self._by_tag:
+                        raise TypeError(f"Two types have the {by} {tag!r}; give each its own.")
+                    self._by_tag[tag] = adapter
+
+    def read(self, value: Any) -> Any:
+        """Return the instance that *value* describes: what ``json.loads`` returned.
+
+        Raises :class:`~channels_workers.schemas.Invalid`, with the wrong fields.
+        """
+        return self._read(_dumped(value), value)
+
+    def read_text(self, text: str) -> Any:
+        """Return the instance that *text*, JSON, describes. Raises as :meth:`read` does."""
+        return self._read(text, loaded(text))
+
+    def read_loaded(self, text: str, value: Any) -> Any:
+        """Return the instance that *text* describes, which :func:`loaded` has made *value* of."""
+        return self._read(text, value)
+
+    def _read(self, text: str, value: Any) -> Any:
+        adapter = self._only or self._chosen(value)
+        try:
+            return adapter.validate_json(text, strict=True, extra=self.extra)
+        except ValidationError as error:
+            raise of_pydantic(error, value) from None
+
+    def _chosen(self, value: Any) -> TypeAdapter[Any]:
+        if not isinstance(value, dict):
+            raise invalid("Input should be an object")
+        if self.by not in value:
+            raise invalid("Field required", self.by)
+        tag = value[self.by]
+        found = self._by_tag.get(tag) if isinstance(tag, str) else None
+        if found is None:
+            raise invalid(f"Input should be {' or '.join(map(repr, self._by_tag))}", self.by)
+        return found
+
+
+def tags_of(kind: Any, by: str) -> tuple[str, ...]:
+    """Return the values that the field *by* of *kind* may have; TypeError without a Literal."""
+    hint = get_type_hints(kind).get(by)
+    tags = get_args(hint) if get_origin(hint) is Literal else ()
+    if not tags or not all(isinstance(tag, str) for tag in tags):
+        name = getattr(kind, "__name__", kind)
+        raise TypeError(
+            f"{name} needs a field {by!r} that tells it from other types, such as "
+            f'{by}: Literal["say"]. Or name another field: by="...".'
+        )
+    return tags
+
+
+def loaded(text: str) -> Any:
+    """Return the value of *text*; ``Invalid`` if it is not JSON."""
+    try:
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError:
+        raise invalid("The JSON is nested too deeply") from None
+    except ValueError as error:
+        raise invalid(f"Invalid JSON: {error}") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _dumped(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except RecursionError:
+        raise invalid("The value is nested too deeply") from None
+    except (TypeError, ValueError) as error:
+        raise invalid(f"The value is not JSON: {error}") from None
+
+
+def read(kind: Any, value: Any) -> Any:
+    """Return the instance of *kind* that *value* describes: what ``json.loads`` returned.
+
+    Raises :class:`~channels_workers.schemas.Invalid`, with the wrong fields.
+    """
+    return _reader_of(kind).read(value)
+
+
+def read_text(kind: Any, text: str) -> Any:
+    """Return the instance of *kind* that *text*, JSON, describes. Raises as :func:`read` does."""
+    return _reader_of(kind).read_text(text)
+
+
+def _reader_of(kind: Any) -> Reader:
+    # Only classes are sure to have a hash. One of another type is made anew, which takes longer.
+    return _cached(kind) if isinstance(kind, type) else Reader([kind])
+
+
+@cache
+def _cached(kind: type) -> Reader:
+    return Reader([kind])
