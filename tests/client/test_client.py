@@ -5,18 +5,16 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from labs.harness.processes import Processes
 from labs.harness.project import ROOT
+from tests.client.conftest import NODE
 from tests.conftest import StartWeb, StartWorker
 from tests.docs.pages import page
 
-NODE = Path(sys.executable).with_name("node")
 #: Bytes, bundled and compressed: of all of the client, and of a page with these names only.
 LARGEST = 6 * 1024
 PARTS = {
@@ -65,31 +63,6 @@ def bundler() -> str:
     found = shutil.which("esbuild", path=path)
     assert found is not None
     return found
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the package and the bundle. Runs all checks of the client."""
-    folder = tmp_path_factory.mktemp("dist")
-    result = subprocess.run(
-        [ROOT / "scripts" / "client", folder], check=False, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert re.search(r"^# pass [1-9]", result.stdout, re.MULTILINE), result.stdout
-    assert re.search(r"^# (fail|cancelled|skipped|todo) [1-9]", result.stdout, re.MULTILINE) is None
-    return folder
-
-
-@pytest.fixture(scope="module")
-def installed(made: Path) -> Path:
-    """A folder in which Node.js finds the package."""
-    (archive,) = made.glob("*.tgz")
-    with tarfile.open(archive) as package:
-        package.extractall(made / "unpacked", filter="data")
-    modules = made / "node_modules"
-    modules.mkdir()
-    (made / "unpacked" / "package").rename(modules / "channels-workers")
-    return made
 
 
 def test_the_package_has_code_types_and_licence_only(installed: Path) -> None:
