@@ -255,9 +255,10 @@ export class Client extends Emitter {
   /** @param {import("./connection.js").ConnectionOptions["protocols"]} protocols */
   async #offer(protocols) {
     const offered = typeof protocols === "function" ? await protocols() : protocols;
+    const { state } = this;
     const token = await this.#renewal?.fetch();
     if (token) return [...(offered ?? []), tokenProtocol(token)];
-    this.#connection.close(REFUSED[1], "There is no token");
+    if (state === this.state) this.#connection.close(REFUSED[1], "There is no token");
     return [];
   }
 

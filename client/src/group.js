@@ -138,7 +138,7 @@ export class Group extends Emitter {
   take(message) {
     if (this.#state === "new" || this.#state === "leaving") return false;
     const { at } = message;
-    const [epoch, offset] = (at ?? "").split(":");
+    const [epoch, offset] = String(at ?? "").split(":");
     const [lastEpoch, lastOffset] = (this.#at ?? "").split(":");
     // The history has begun anew, and messages of before may be missing. After a join its answer says so.
     if (at && lastEpoch && epoch !== lastEpoch && !this.isAsked) this.emit("gap", { at });
@@ -181,7 +181,7 @@ export class Group extends Emitter {
 
   /** @param {string | undefined} at */
   #move(at) {
-    if (!at) return;
+    if (!at || typeof at !== "string") return;
     this.#at = at;
     this.#store((storage) => storage.setItem(this.#key, at));
   }

@@ -62,8 +62,7 @@ export class Renewal {
    */
   taken({ expires, seconds = expires && expires - Date.now() / 1_000 }) {
     clearTimeout(this.#timer);
-    if (seconds == null) return;
-    this.#wait(performance.now() + Math.max(PAUSE, seconds * 750));
+    if (Number.isFinite(seconds)) this.#wait(performance.now() + Math.max(PAUSE, Number(seconds) * 750));
   }
 
   /** @param {number} due */

@@ -162,6 +162,19 @@ describe("A Client whose token is refused", () => {
     assert.equal(server.sockets.length, 0);
   });
 
+  it("is not closed by an attempt that was given up", async () => {
+    let count = 0;
+    let give;
+    const token = () => (++count === 1 ? new Promise((resolve) => (give = resolve)) : "t");
+    const { server, client } = await connected({}, { token });
+    client.close();
+    client.open();
+    give(null);
+    await server.settled();
+    assert.equal(client.isOpen, true);
+    client.close();
+  });
+
   it("tries again later if the token cannot be had", async () => {
     let count = 0;
     const token = () => (++count === 1 ? Promise.reject(new Error("offline")) : "t");
