@@ -139,7 +139,7 @@ export class Connection extends Emitter {
   /** Replace a socket that seems dead. */
   restart() {
     if (this.#socket?.readyState === OPEN) this.#options.resume?.giveUp();
-    const socket = this.#detach();
+    const socket = this.#socket;
     this.#lose();
     socket?.close();
   }

@@ -185,6 +185,16 @@ describe("Connection", () => {
     assert.equal(FakeWebSocket.all.length, 2);
   });
 
+  it("knows that a socket which it replaces had been open", () => {
+    const { connection, states } = begun();
+    connection.restart();
+    connection.open();
+    FakeWebSocket.last.accept();
+    connection.restart();
+    const told = states.filter(({ name }) => name === "lost").map(({ wasOpen }) => wasOpen);
+    assert.deepEqual(told, [false, true]);
+  });
+
   it("hears nothing of a socket that it has replaced", () => {
     const { connection } = begun();
     const frames = [];

@@ -4,6 +4,8 @@ made
     The folder with the package and the bundle. Runs all checks of the client.
 installed
     A folder in which Node.js finds the package.
+user_key
+    The primary key of a new user.
 """
 
 import re
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from labs.harness.commands import run
 from labs.harness.project import ROOT
 
 NODE = Path(sys.executable).with_name("node")
@@ -40,3 +43,10 @@ def installed(made: Path) -> Path:
     modules.mkdir()
     (made / "unpacked" / "package").rename(modules / "channels-workers")
     return made
+
+
+@pytest.fixture
+def user_key(chat_environment: dict[str, str]) -> str:
+    code = "from django.contrib.auth.models import User; print(User.objects.create_user('ann').pk)"
+    shell = (sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", code)
+    return run(*shell, cwd=ROOT, env=chat_environment).decode().strip()

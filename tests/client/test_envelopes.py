@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -10,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from labs.harness.commands import run
 from labs.harness.processes import Process, Processes
-from labs.harness.project import ROOT
 from tests.client.conftest import NODE
 from tests.conftest import StartWeb, StartWorker
 from tests.processes.tokens import SECRET
@@ -109,14 +106,6 @@ client.close();
 """
 
 StartScript = Callable[[str, str], Process]
-
-
-@pytest.fixture
-def user_key(chat_environment: dict[str, str]) -> str:
-    """The primary key of a new user."""
-    code = "from django.contrib.auth.models import User; print(User.objects.create_user('ann').pk)"
-    shell = (sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", code)
-    return run(*shell, cwd=ROOT, env=chat_environment).decode().strip()
 
 
 @pytest.fixture

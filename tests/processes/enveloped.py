@@ -1,18 +1,23 @@
 """Settings of a site whose sockets speak `channels-workers.v1`, to users with tokens.
 
 The stream `say` stores a number once and sends it to the group of `news`, which has a history. It
-wants each tenth number later, once. `double` answers requests.
+wants each tenth number later, once. `double` answers requests. The page at `/` is empty.
 """
 
 import redis
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
 
 from channels_workers import route_class
 from channels_workers.envelope import EnvelopeConsumer, Refused, group_send, stream
 from chat_project.settings import *  # noqa: F403
 from chat_project.settings import CHANNEL_LAYERS as OF_CHAT
+from chat_project.settings import MIDDLEWARE as OF_PAGES
 from chat_project.settings import REDIS_URL
 from tests.processes.tokens import SECRET
 
+ROOT_URLCONF = "tests.processes.enveloped"
+MIDDLEWARE = [name for name in OF_PAGES if not name.startswith("csp.")]
 CHANNEL_ROUTING = "tests.processes.enveloped.channel_routing"
 HISTORY = {"history": {"board-*": {"messages": 1000}}}
 CHANNEL_LAYERS = {
@@ -58,4 +63,9 @@ def is_new(number: int) -> bool:
         return client.sadd("refused", number) == 1
 
 
+def show(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("<title>Empty</title>")
+
+
+urlpatterns = [path("", show)]
 channel_routing = [route_class(Board, path=r"^/board/$")]
