@@ -10,12 +10,44 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-__all__ = ["Declaration", "Exchange", "declaration_of", "declares", "sends"]
+__all__ = [
+    "Declaration",
+    "Exchange",
+    "JsonSchema",
+    "Keywords",
+    "declaration_of",
+    "declares",
+    "sends",
+]
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 #: From the JSON Schema of a payload to that of the frame around it.
 Wrap = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JsonSchema:
+    """A type that is written as JSON Schema, of draft 7, beside those of Python."""
+
+    name: str
+    schema: Mapping[str, Any]
+
+
+class Keywords:
+    """Keywords of JSON Schema for a part of a type: ``Annotated[str, Keywords(maxLength=40)]``.
+
+    They are for documents alone. For what is read, use the constraints of pydantic.
+    """
+
+    def __init__(self, **keywords: Any) -> None:
+        self.keywords = keywords
+
+    def __get_pydantic_json_schema__(
+        self, schema: Any, handler: Callable[[Any], dict[str, Any]]
+    ) -> dict[str, Any]:
+        return {**handler(schema), **self.keywords}
+
 
 #: The attribute of a consumer that holds its declaration, or returns it.
 ATTRIBUTE = "declaration"
@@ -26,9 +58,9 @@ class Exchange:
     """Messages that go one way, as the server sees it: it receives or sends them."""
 
     action: Literal["receive", "send"]
-    #: Types of payloads: dataclasses, ``TypedDict`` or models of pydantic.
+    #: Types of payloads: dataclasses, ``TypedDict``, models of pydantic, or a :class:`JsonSchema`.
     kinds: tuple[Any, ...]
-    #: The key whose value tells several types apart.
+    #: The key whose value tells several types apart; "" for none.
     by: str = "type"
     #: The group whose members get them; ``{name}`` stands for a part that differs.
     group: str = ""
@@ -36,6 +68,8 @@ class Exchange:
     stream: str = ""
     #: The kind of the frame around them, for names.
     frame: str = ""
+    #: What happens to them, in a sentence.
+    description: str = ""
     #: Without it the payload is the frame.
     wrap: Wrap | None = None
     #: Types of which one answers each message.
@@ -84,13 +118,14 @@ def declares(
     *,
     receives: tuple[Any, ...] | list[Any] = (),
     sends: tuple[Any, ...] | list[Any] = (),
-    by: str = "type",
+    by: str = "",
     address: str = "",
     parameters: Mapping[str, str] | None = None,
 ) -> Callable[[Decorated], Decorated]:
     """Declare what a consumer *receives* and *sends*, types that it reads and writes itself.
 
-    *by* is the key that tells the types apart. *address* is the path of its sockets, such as
+    *by* is the key that each received message must have, and that tells their types apart, if there
+    is such a key. *address* is the path of its sockets, such as
     ``/chat/{label}/``, if the filters of its route do not say it, and *parameters* describes the
     parts of it.
     """

@@ -15,10 +15,19 @@ __all__ = ["ConsumerDecorator", "Finish", "always", "never"]
 
 Finish = Callable[[Message, BaseException | None], None]
 
+#: The attribute of a consumer with the names of its decorators.
+DECORATED_BY = "decorated_by"
+
 
 def always(message: Message) -> bool:
     """Return True: a step may block."""
     return True
+
+
+def decorators_of(consumer: Any) -> tuple[str, ...]:
+    """Return the names of the :class:`ConsumerDecorator` around *consumer*, the outermost first."""
+    names: tuple[str, ...] = getattr(consumer, DECORATED_BY, ())
+    return names
 
 
 def never(message: Message) -> bool:
@@ -53,7 +62,9 @@ class ConsumerDecorator:
         """Return *func*, decorated."""
         if getattr(func, "is_once", False):
             raise TypeError(f"Write @once above @{self.name}, which must run in its transaction.")
-        return self._async(func) if iscoroutinefunction(func) else self._sync(func)
+        made = self._async(func) if iscoroutinefunction(func) else self._sync(func)
+        setattr(made, DECORATED_BY, (self.name, *decorators_of(func)))
+        return made
 
     def message_of(self, args: tuple[Any, ...]) -> Message:
         """Return the message of a method, which is after ``self``; ValueError without one."""

@@ -19,6 +19,7 @@ from django.contrib.sessions.backends.base import SessionBase
 
 from channels_workers import Group
 from channels_workers.auth import channel_session_user, channel_session_user_from_http
+from channels_workers.declarations import declares, sends
 from channels_workers.exceptions import DenyConnection
 from channels_workers.message import Message as ChannelMessage
 from channels_workers.once import once, roll_back
@@ -28,11 +29,13 @@ from chat.frames import Delete, Edit, Frame, FrameError, Said, Typing, WhoIsHere
 from chat.languages import in_language_of_socket
 from chat.models import Message, Room
 from chat.paces import ARRIVE, Pace
+from chat.protocol import FROM_CLIENTS, LABEL, TO_LOBBY, TO_ONE, TO_ROOM, Error
 
 #: Minimum time between two typing notices of a connection (s).
 TYPING_PAUSE = 3.0
 
 
+@sends(*TO_ROOM, group="chat-{label}")
 @configured_origins_only
 @channel_session_user_from_http
 @in_language_of_socket
@@ -50,6 +53,7 @@ def ws_connect(message: ChannelMessage) -> None:
     message.reply_channel.send({"accept": True})
 
 
+@declares(receives=FROM_CLIENTS, sends=TO_ONE, address="/chat/{label}/", parameters=LABEL)
 @channel_session_user
 @in_language_of_socket
 def ws_receive(message: ChannelMessage) -> None:
@@ -176,6 +180,7 @@ ANSWERS: dict[type, Callable[[ChannelMessage, Any], None]] = {
 }
 
 
+@sends(*TO_LOBBY, group=lobby.GROUP)
 @configured_origins_only
 def lobby_connect(message: ChannelMessage) -> None:
     """Subscribe a page of the lobby to all rooms."""
@@ -188,6 +193,7 @@ def lobby_connect(message: ChannelMessage) -> None:
     message.reply_channel.send({"text": lobby.frame(lobby.rooms())})
 
 
+@sends(Error)
 def lobby_receive(message: ChannelMessage) -> None:
     """Refuse frames: the lobby takes none."""
     error = FrameError("bad_message", "The lobby takes no frames; talk at /chat/<label>/.")

@@ -40,6 +40,7 @@ nitpick_ignore_regex = [
     ("py:class", r"channels_workers\.layers\..*\.(WorkerLayer|Delivery|Store)"),
     ("py:class", r"channels_workers\.interface\.application\.Interface"),
     ("py:class", r"channels_workers\.tasks\.retries\.Function"),
+    ("py:class", r"channels_workers\.envelope\.streams\.Handler"),
     ("py:class", r"channels_workers\.middleware\.Chain"),
     ("py:class", "Consumer"),
 ]

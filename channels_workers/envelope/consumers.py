@@ -35,7 +35,7 @@ class EnvelopeConsumer(WebsocketDemultiplexer):
 
     Write a method with :func:`stream` for each stream, and :meth:`may_join` for groups. Everything
     of :class:`~channels_workers.generic.websockets.WebsocketConsumer` works, too: ``http_user``,
-    ``once``, :meth:`connect`. :attr:`consumers` are the streams of a
+    ``once``, :meth:`connect`. ``consumers`` are the streams of a
     :class:`~channels_workers.generic.websockets.WebsocketDemultiplexer`, which get messages only.
 
     Handlers have ``self.envelope``, ``self.message`` and ``self.kwargs``.

@@ -5,18 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from inspect import iscoroutinefunction
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from asgiref.sync import sync_to_async
 
 from channels_workers.envelope import groups
 from channels_workers.envelope.frames import JOIN, LEAVE
-from channels_workers.envelope.handling import Handling, roll_back_once
+from channels_workers.envelope.handling import Handling, database_of_once, roll_back_once
 from channels_workers.envelope.streams import validated
 from channels_workers.logs import name_of
 from channels_workers.message import Consumer, Message
-from channels_workers.outbox import running
 from channels_workers.sessions import channel_session
+
+Result = TypeVar("Result")
 
 #: The attribute of a decorated function with the type of its payloads.
 PAYLOAD = "envelope_payload"
@@ -163,8 +164,8 @@ def _async(parts: _Parts) -> Consumer:
             elif found.type == LEAVE:
                 await groups.aleave(message, found)
                 handling.answer("left", group=found.group)
-            elif not await _has_run(parts, message, handling):
-                handling.finish(await parts.func(message, *args, **kwargs))
+            elif not await _call(parts.has_run, message, handling):
+                await _call(handling.finish, await parts.func(message, *args, **kwargs))
 
     @functools.wraps(parts.func)
     async def inner(message: Message, *args: Any, **kwargs: Any) -> None:
@@ -177,12 +178,6 @@ def _async(parts: _Parts) -> Consumer:
     return inner
 
 
-async def _has_run(parts: _Parts, message: Message, handling: Handling) -> bool:
-    """Ask the database on the thread of the consumer's ORM, if it is asked."""
-    outbox = running()
-    if message.envelope.nonce is None or outbox is None or outbox.transaction is None:
-        return handling.has_run(parts.name, None)
-    return await sync_to_async(parts.has_run)(message, handling)
-
-
-__all__ = ["envelope"]
+async def _call(step: Callable[..., Result], *args: Any) -> Result:
+    """Call *step*, in a transaction of ``@once`` on the thread of its ORM."""
+    return step(*args) if database_of_once() is None else await sync_to_async(step)(*args)

@@ -28,8 +28,6 @@ AT = "at"
 
 _is_label = re.compile(r"[!-~]{1,64}").fullmatch
 
-Id = str | int
-
 
 class Envelope(NamedTuple):
     """What a frame of a client says beside its payload.
@@ -42,7 +40,7 @@ class Envelope(NamedTuple):
     type: str
     stream: str = ""
     payload: Any = None
-    id: Id | None = None
+    id: str | int | None = None
     nonce: str | None = None
     group: str = ""
     since: str | None = None
@@ -152,7 +150,7 @@ def _name(found: Mapping[str, Any], key: str) -> str:
     raise _wrong(key, f"a string of 1 to {LONGEST_NAME} characters")
 
 
-def _id(found: Mapping[str, Any]) -> Id:
+def _id(found: Mapping[str, Any]) -> str | int:
     value: Any = found.get("id")
     if _is_id(value):
         return value  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
@@ -65,6 +66,7 @@ class Handling:
         self.envelope = Envelope("")
         self._answered: dict[str, Any] = {}  # the key of answers that says what they answer
         self._answer: Operation | None = None  # in the outbox
+        self._claim: tuple[UUID, str] | None = None  # the row to write, and its database
         self._is_answered = self._has_failed = False
 
     # The parts of a run
@@ -127,14 +129,15 @@ class Handling:
     def has_run(self, scope: str, owner: str | None) -> bool:
         """Say whether the frame repeats a message that has run, and then confirm it again.
 
-        *scope* and *owner* are those of :func:`~channels_workers.envelope.nonces.claim`.
+        *scope* and *owner* are those of :func:`~channels_workers.envelope.nonces.row_key`.
         """
         nonce = self.envelope.nonce
         if nonce is None:
             return False
-        if not nonces.has_run(self.message.channel_session, nonce) and (
-            owner is None or nonces.claim(scope, owner, nonce)
-        ):
+        if owner is not None and (using := database_of_once()) is not None:
+            self._claim = nonces.row_key(scope, owner, nonce), using
+        has_run = nonces.has_run(self.message.channel_session, nonce, self.message.id)
+        if not has_run and (self._claim is None or not nonces.is_claimed(*self._claim)):
             return False
         self.answer("ack")
         roll_back_once()
@@ -143,12 +146,15 @@ class Handling:
     def finish(self, result: Any) -> None:
         """Answer after the handler has returned *result*."""
         if self.envelope.nonce is not None:
-            nonces.remember(self.message.channel_session, self.envelope.nonce)
+            if self._claim is not None:
+                nonces.claim(*self._claim)
+            session = self.message.channel_session
+            nonces.remember(session, self.envelope.nonce, self.message.id)
             self.answer("ack")
         elif self.envelope.type == REQUEST and result is not DEFERRED and not self._is_answered:
             self.reply(result)
         outbox = running()
-        if outbox is not None and outbox.transaction is not None and self._is_answered:
+        if outbox is not None and database_of_once() is not None and self._is_answered:
             outbox.retract = self._retract
 
     # Answers
@@ -216,20 +222,26 @@ class Handling:
         return [layer.make_send(self.message.reply_channel.name, self._failure(error))]
 
 
+def database_of_once() -> str | None:
+    """Return the alias of the database whose transaction of ``@once`` is open, None without one."""
+    outbox = running()
+    return outbox.transaction.using if outbox is not None and outbox.transaction else None
+
+
 def roll_back_once() -> None:
     """Let the transaction of ``@once``, if one is open, roll back: the frame changes nothing."""
-    outbox = running()
-    if outbox is not None and outbox.transaction is not None:
+    if database_of_once() is not None:
         roll_back()
 
 
 def _log(message: Message, refused: FrameRefused) -> None:
     path = shown(str(message.get("path", "-")))
     logger.warning(
-        "A frame of a client at %s is refused: %s Its program has a mistake, or is made for "
-        "another consumer.",
+        "A frame of a client at %s is refused: %s %s. Its program has a mistake, or is made for "
+        "another consumer. The client got the details",
         path,
-        shown(refused.message),
+        refused.code,
+        refused.fields[0]["field"] if refused.fields else "JSON",
         extra=fields(
             "frame_refused",
             connection=message.reply_channel.name,

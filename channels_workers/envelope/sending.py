@@ -6,7 +6,7 @@ from typing import Any
 
 from channels_workers.bearer.wire import SUBPROTOCOL
 from channels_workers.channel import Channel, Group
-from channels_workers.envelope.frames import Id, answer_frame, error_frame, message_frame
+from channels_workers.envelope.frames import answer_frame, error_frame, message_frame
 from channels_workers.envelope.refused import Refused
 from channels_workers.exceptions import DenyConnection
 from channels_workers.layers.codec import Content
@@ -106,7 +106,7 @@ async def agroup_send(
     await found.asend(content, immediately, in_transaction=in_transaction)
 
 
-def reply(channel: Channel | str, id: Id, payload: Any) -> None:  # noqa: A002
+def reply(channel: Channel | str, id: str | int, payload: Any) -> None:  # noqa: A002
     """Answer the request *id* of a socket whose handler returned ``DEFERRED``.
 
     Keep ``envelope.id`` and the name of the reply channel until then. In a coroutine, call this
@@ -115,7 +115,7 @@ def reply(channel: Channel | str, id: Id, payload: Any) -> None:  # noqa: A002
     _channel(channel).send(answer_frame("reply", id=id, payload=payload))
 
 
-def refuse(channel: Channel | str, id: Id, refused: Refused) -> None:  # noqa: A002
+def refuse(channel: Channel | str, id: str | int, refused: Refused) -> None:  # noqa: A002
     """Answer such a request with an error, as if its handler had raised *refused*."""
     _channel(channel).send(error_frame(refused, {"id": id}))
 

@@ -8,7 +8,7 @@ from channels_workers.declarations import Declaration, Exchange
 from channels_workers.generic.base import call
 from channels_workers.generic.websockets import JsonWebsocketConsumer
 from channels_workers.message import Message
-from channels_workers.schemas.frames import read_frame
+from channels_workers.schemas.frames import exchanges_of, read_frame
 from channels_workers.schemas.reading import Extra, Reader
 from channels_workers.schemas.writing import write
 
@@ -43,12 +43,9 @@ class TypedWebsocketConsumer(JsonWebsocketConsumer):
     @classmethod
     def declaration(cls) -> Declaration:
         """Return what the sockets of this class receive and send."""
-        exchanges = []
-        if cls.receives:
-            exchanges.append(Exchange("receive", cls.receives, cls.by, extra=cls.extra))
-        if cls.sends:
-            exchanges.append(Exchange("send", cls.sends, cls.by))
-        return Declaration(tuple(exchanges))
+        received = exchanges_of(cls._reader) if cls._reader else ()
+        sent = (Exchange("send", cls.sends, cls.by),) if cls.sends else ()
+        return Declaration((*received, *sent))
 
     def raw_receive(self, message: Message, **kwargs: Any) -> None:
         """Read a frame for :meth:`receive`, or answer it with an error."""

@@ -7,14 +7,14 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from channels_workers.declarations import Declaration, Exchange, declare
+from channels_workers.declarations import Declaration, Exchange, JsonSchema, declare
 from channels_workers.decorators import ConsumerDecorator, never
 from channels_workers.exceptions import ChannelSocketException
 from channels_workers.layers.types import RECEIVE
 from channels_workers.log_limits import flood
 from channels_workers.logs import fields, shown
 from channels_workers.message import Consumer, Message
-from channels_workers.schemas.errors import Invalid, invalid
+from channels_workers.schemas.errors import FIELDS, Invalid, invalid
 from channels_workers.schemas.reading import Extra, Reader, loaded
 
 #: The longest nonce or id that an error returns (characters), and the largest number.
@@ -22,6 +22,47 @@ LONGEST_ID, LARGEST_ID = 64, 2**53 - 1
 
 #: The keys of a frame that the error for it returns.
 ECHOED = ("id", "nonce")
+
+_ID = {
+    "anyOf": [
+        {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
+        {"type": "integer", "minimum": 0, "maximum": LARGEST_ID},
+    ],
+    "description": "That of the frame, if it had a valid one.",
+}
+
+#: The answer to a frame that is not of its type.
+REFUSAL = JsonSchema(
+    "InvalidFrame",
+    {
+        "type": "object",
+        "description": "The answer to a frame that is not of its type.",
+        "properties": {
+            "type": {"const": "error", "type": "string"},
+            "code": {"const": "invalid", "type": "string"},
+            "message": {"type": "string", "description": "A sentence about the first field."},
+            "fields": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "field": {
+                            "type": "string",
+                            "description": "Such as `lines[0].count`; empty for the whole frame.",
+                        },
+                        "message": {"type": "string"},
+                    },
+                    "required": ["field", "message"],
+                },
+                "minItems": 1,
+                "maxItems": FIELDS,
+            },
+            "id": _ID,
+            "nonce": _ID,
+        },
+        "required": ["type", "code", "message", "fields"],
+    },
+)
 
 logger = logging.getLogger(__name__)
 #: Clients can cause its lines without end.
@@ -47,9 +88,7 @@ class _Receives(ConsumerDecorator):
     def __init__(self, reader: Reader) -> None:
         super().__init__("receives", self._read, blocks=never)
         self.reader = reader
-        self.declaration = Declaration(
-            (Exchange("receive", reader.kinds, reader.by, extra=reader.extra),)
-        )
+        self.declaration = Declaration(exchanges_of(reader))
 
     def __call__(self, func: Consumer) -> Consumer:
         """Return *func*, decorated."""
@@ -65,6 +104,14 @@ class _Receives(ConsumerDecorator):
     def _read(self, message: Message) -> None:
         if message.channel_name == RECEIVE:
             message.frame = read_frame(self.reader, message)
+
+
+def exchanges_of(reader: Reader) -> tuple[Exchange, ...]:
+    """Return what sockets with this *reader* receive, and how they answer other frames."""
+    return (
+        Exchange("receive", reader.kinds, reader.by, extra=reader.extra),
+        Exchange("send", (REFUSAL,), frame="error"),
+    )
 
 
 def receives(

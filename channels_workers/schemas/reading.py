@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
-from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -133,10 +135,23 @@ def read_text(kind: Any, text: str) -> Any:
 
 
 def _reader_of(kind: Any) -> Reader:
-    # Only classes are sure to have a hash. One of another type is made anew, which takes longer.
-    return _cached(kind) if isinstance(kind, type) else Reader([kind])
+    try:
+        hash(kind)
+    except TypeError:  # an Annotated with a list in it
+        return _made(kind)
+    return _cached(kind)
 
 
-@cache
-def _cached(kind: type) -> Reader:
+def _made(kind: Any) -> Reader:
+    """Return the reader of *kind*. The members of a union are told apart by ``type``, if possible.
+
+    Then an error is about the member that was meant, not about all of them.
+    """
+    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
+    with suppress(TypeError):
+        if len(members) > 1:
+            return Reader(members)
     return Reader([kind])
+
+
+_cached = cache(_made)

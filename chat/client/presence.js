@@ -6,22 +6,36 @@
  *
  * `onChange(persons, change)` gets a Map of persons by `who`. If one of them changed, `change` has the
  * state before as `known` and the state now as `person`; undefined for somebody who is not here.
+ *
+ * @import { Here, PersonJoined, PersonLeft, PersonRenamed, Visitor } from "./socket"
+ * @typedef {Partial<PersonJoined & PersonRenamed & PersonLeft> & { revision: number }} Change
+ * @typedef {{ known?: Visitor, person?: Visitor }} Difference
  */
 
 export class Presence {
+  /** @type {Map<string, Visitor>} */
   #persons = new Map();
+  /** @type {number | null} */
   #revision = null;
+  /** @type {Map<number, Change>} */
   #waiting = new Map();
   #onChange;
   #onGap;
 
+  /**
+   * @param {{
+   *   onChange: (persons: Map<string, Visitor>, change?: Difference) => void,
+   *   onGap: () => void,
+   * }} listeners
+   */
   constructor({ onChange, onGap }) {
     this.#onChange = onChange;
     this.#onGap = onGap;
   }
 
+  /** @param {Partial<Here> & Change} frame */
   receive(frame) {
-    if (frame.here) this.#replace(frame);
+    if (frame.here) this.#replace(/** @type {Here} */ (frame));
     else if (this.#revision === null || frame.revision > this.#revision) {
       this.#waiting.set(frame.revision, frame);
     }
@@ -34,6 +48,7 @@ export class Presence {
     this.#waiting.clear();
   }
 
+  /** @param {Here} frame */
   #replace({ revision, here }) {
     this.#revision = revision;
     this.#persons = new Map(here.map((person) => [person.who, person]));
@@ -47,14 +62,15 @@ export class Presence {
     if (this.#waiting.size) this.#onGap();
   }
 
+  /** @param {Change} change */
   #apply(change) {
     const { revision, joined, left, renamed } = change;
     this.#waiting.delete(revision);
     this.#revision = revision;
-    const { who } = joined ?? left ?? renamed;
+    const { who } = /** @type {Visitor} */ (joined ?? left ?? renamed);
     const known = this.#persons.get(who);
     if (left) this.#persons.delete(who);
-    else this.#persons.set(who, joined ?? renamed);
+    else this.#persons.set(who, /** @type {Visitor} */ (joined ?? renamed));
     this.#onChange(this.#persons, { known, person: this.#persons.get(who) });
   }
 }

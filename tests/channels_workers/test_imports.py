@@ -17,7 +17,7 @@ ROOT = Path(channels_workers.__file__).parent
 #: From the top: a module imports from its own row and those below it.
 ROWS = [
     [""],  # the package itself, which projects import
-    ["admin", "apps", "checks", "management"],
+    ["admin", "apps", "asyncapi", "checks", "management"],
     ["tasks"],
     ["asgi", "interface.application", "places", "test"],
     ["worker"],
@@ -109,6 +109,7 @@ INSIDE_FUNCTIONS |= {
     ("envelope.streams", "schemas.reading"),
     ("envelope.strict_json", "schemas.writing"),
 }
+INSIDE_FUNCTIONS.add(("management.commands.asyncapi", "asyncapi.output"))
 INSIDE_FUNCTIONS |= {("exporter", f"metrics.{name}") for name in ("beginning", "server", "stored")}
 
 

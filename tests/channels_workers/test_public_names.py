@@ -32,8 +32,12 @@ PUBLIC = {
     "channel": "Channel Group",
     "delay": "acancel cancel",
     "delay.apps": "DelayConfig",
-    "declarations": "Declaration Exchange declaration_of declares sends",
+    "declarations": "Declaration Exchange JsonSchema Keywords declaration_of declares sends",
     "decorators": "ConsumerDecorator Finish always never",
+    "envelope": """
+        DEFERRED Envelope EnvelopeConsumer Refused Stream accept agroup_send asend content_of
+        envelope group_send refuse reply send stream
+    """,
     "exceptions": """
         AcceptConnection ChannelError ChannelFull ChannelSocketException ConsumeLater DenyConnection
         LayerRefused LayerUnavailable LayerUnfit MessageError MessageTooLarge OnceRefused OutboxFull

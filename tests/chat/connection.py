@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jsonschema
 import pytest
 from django.contrib.auth.models import User
 from django.http import HttpResponse
@@ -25,12 +26,24 @@ from channels_workers.layers.types import (
 )
 from channels_workers.registry import get_channel_layer
 from channels_workers.routing import Router
+from channels_workers.schemas import schema_of
 from channels_workers.test.database import connections_left_alone
 from channels_workers.worker.dispatch import run
-from chat import guests
+from chat import guests, protocol
 from chat.routing import channel_routing
 
+#: The types of frames to clients.
+TOLD = [
+    jsonschema.Draft7Validator(schema_of(kind, "send") | {"additionalProperties": False})
+    for kind in (*protocol.TO_ONE, *protocol.TO_ROOM, *protocol.TO_LOBBY)
+]
+
 ORIGIN = [b"origin", b"http://localhost:8000"]
+
+
+def is_told(frame: Any) -> bool:
+    """Whether *frame* is of one of the types that the server sends, and has no other keys."""
+    return any(each.is_valid(frame) for each in TOLD)
 
 
 def cookie_of(person: str) -> list[bytes]:
@@ -114,7 +127,10 @@ class Connection:
 
     def decode(self, operation: Operation) -> dict[str, Any]:
         assert isinstance(operation, Send | GroupSend)
-        return self.layer.codec.decode(operation.payload)
+        content = self.layer.codec.decode(operation.payload)
+        if "text" in content:
+            assert is_told(json.loads(content["text"])), f"of no type: {content['text']}"
+        return content
 
     def frames(self, operations: Iterable[Operation], to: str = "") -> Iterator[dict[str, Any]]:
         """The frames that were sent, optionally only those to one group or reply channel."""

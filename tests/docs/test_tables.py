@@ -120,6 +120,7 @@ def test_system_checks() -> None:
         "configuration",
         "consumers",
         "deployment",
+        "envelope",
         "metrics",
         "once",
         "relay",

@@ -20,7 +20,7 @@ UV = Path(sys.executable).with_name("uv")
 #: The modules that need an extra.
 OPTIONAL = (
     *("channels_workers.tasks", "channels_workers.logs.json", "channels_workers.jwt"),
-    *("channels_workers.metrics", "channels_workers.schemas"),
+    *("channels_workers.metrics", "channels_workers.schemas", "channels_workers.asyncapi"),
     *(f"channels_workers.tracing.{name}" for name in ("carriers", "failures", "spans")),
 )
 

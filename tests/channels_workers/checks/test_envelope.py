@@ -42,7 +42,7 @@ class Unreadable(EnvelopeConsumer):
 
 
 class WithReceive(Good):
-    def receive(self, content: Any, **kwargs: Any) -> None:
+    def receive(self, *args: Any, **kwargs: Any) -> None:
         """No frame comes here."""
 
 

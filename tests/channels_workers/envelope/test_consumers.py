@@ -334,8 +334,8 @@ def test_a_client_joins_a_limited_number_of_groups(site: Site, settings: Setting
 
 
 class Count(JsonWebsocketConsumer):
-    def connect(self, message: Any, multiplexer: Any, **kwargs: Any) -> None:
-        multiplexer.send("hello")
+    def connect(self, message: Any, **kwargs: Any) -> None:
+        kwargs["multiplexer"].send("hello")
 
     def receive(self, content: Any, multiplexer: Any, **kwargs: Any) -> None:  # type: ignore[override]
         multiplexer.send({"keys": sorted(content)})

@@ -18,7 +18,7 @@ from channels_workers.envelope.frames import (
 from channels_workers.envelope.refused import Refused
 
 KEYS = ("type", "stream", "payload", "id", "nonce", "group", "since")
-ANY = (
+ANY: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just([]) | st.just({})
 )
 TYPES = st.sampled_from(["message", "request", "join", "leave", "ping", "ack", "channels_workers."])

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import jsonschema
 import pytest
 from pytest_django import Settings
 
@@ -16,6 +17,7 @@ from channels_workers.message import Message
 from channels_workers.once import once
 from channels_workers.routing import route_class
 from channels_workers.schemas import TypedWebsocketConsumer, receives, sends, write
+from channels_workers.schemas.frames import REFUSAL
 from channels_workers.security.websockets import allowed_hosts_only
 from channels_workers.sessions import channel_session
 from channels_workers.tokens import issue, token_user
@@ -215,9 +217,18 @@ def test_what_it_declares_passes_decorators() -> None:
     assert declaration_of(consumer).exchanges == (
         Exchange("send", (Point,), group="room-{name}"),
         Exchange("receive", (Say, Move), extra="ignore"),
+        Exchange("send", (REFUSAL,), frame="error"),
         Exchange("send", (Say,)),
     )
-    assert [each.action for each in declaration_of(Typed).exchanges] == ["receive", "send"]
+    assert [each.action for each in declaration_of(Typed).exchanges] == ["receive", "send", "send"]
+
+
+def test_the_error_is_of_its_schema(connected: Client, run_next: RunNext) -> None:
+    run_next(lambda message: None)
+    connected.send('{"id": 5, "nonce": "n"}')
+    run_next(answer)
+    [frame] = frames(connected)
+    jsonschema.Draft7Validator(REFUSAL.schema).validate(frame)
 
 
 def test_types_that_cannot_be_told_apart_are_refused_at_once() -> None:

@@ -3,7 +3,7 @@ import datetime as dt
 import json
 import uuid
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -122,6 +122,14 @@ def test_several_types_are_told_apart_by_a_key() -> None:
     assert str(caught.value) == "type: Input should be 'say' or 'move' or 'shift'"
     with pytest.raises(Invalid, match=r"^to\.x: "):
         reader.read({"type": "move", "to": {"x": "1", "y": 2}})
+
+
+@pytest.mark.parametrize("kind", [Say | Move, Union[Say, Move]])  # noqa: UP007
+def test_a_union_is_told_apart_by_its_type(kind: Any) -> None:
+    assert wrong(kind, {"type": "say"}) == {"text": "Field required"}
+    assert list(wrong(kind, {})) == ["type"]
+    assert read(Say | None, None) is None
+    assert read(Point | int, 5) == 5
 
 
 def test_types_that_cannot_be_told_apart_are_refused() -> None:
