@@ -43,6 +43,9 @@ nitpick_ignore_regex = [
     ("py:class", r"channels_workers\.envelope\.streams\.Handler"),
     ("py:class", r"channels_workers\.middleware\.Chain"),
     ("py:class", "Consumer"),
+    ("py:class", r"channels_workers\.declarations\.Decorated"),
+    # How the signature of a dataclass shows the types of its fields.
+    ("py:class", r"tuple\[.*"),
 ]
 
 myst_enable_extensions = ["attrs_inline", "colon_fence"]

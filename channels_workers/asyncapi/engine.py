@@ -35,6 +35,10 @@ TOKEN_ACCEPTED = _schema(
         "anyOf": [{"type": "number"}, {"type": "null"}],
         "description": "When the socket ends without another token: a Unix time in seconds.",
     },
+    seconds={
+        "anyOf": [{"type": "number"}, {"type": "null"}],
+        "description": "The same as seconds from now, for clients whose clock is wrong.",
+    },
 )
 RESUMABLE = _schema(
     "Resumable",

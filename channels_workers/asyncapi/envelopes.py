@@ -151,8 +151,8 @@ def members(kind: Any) -> tuple[tuple[Any, ...], str]:
 
 
 def declaration_in(consumer: Any) -> Declaration:
-    """Return the declaration of a class with ``streams()`` and ``sends``, mappings; else none."""
+    """Return the declaration of a consumer with ``streams()`` and ``sends``, mappings."""
     streams, sends = getattr(consumer, "streams", None), getattr(consumer, "sends", None)
-    if isinstance(consumer, type) and callable(streams) and isinstance(sends, Mapping):
+    if callable(streams) and isinstance(sends, Mapping):
         return declaration_of_streams(streams(), sends)
     return Declaration()

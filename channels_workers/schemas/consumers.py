@@ -16,12 +16,12 @@ from channels_workers.schemas.writing import write
 class TypedWebsocketConsumer(JsonWebsocketConsumer):
     """A :class:`~channels_workers.generic.websockets.JsonWebsocketConsumer` of types.
 
-    :meth:`receive` gets an instance of one of the types in :attr:`receives`, and :meth:`send` and
-    :meth:`group_send` take an instance of any type. For a frame that is of none of them
-    :meth:`receive` is not called: see :func:`~channels_workers.schemas.receives`.
+    ``receive`` gets an instance of one of the types in :attr:`receives`, and ``send`` and
+    ``group_send`` take an instance of any type. For a frame that is of none of them
+    ``receive`` is not called: see :func:`~channels_workers.schemas.receives`.
     """
 
-    #: The types of frames from clients. Empty: :meth:`receive` gets the decoded JSON.
+    #: The types of frames from clients. Empty: ``receive`` gets the decoded JSON.
     receives: ClassVar[tuple[Any, ...]] = ()
 
     #: The types of frames to clients, for the AsyncAPI document.
@@ -48,7 +48,7 @@ class TypedWebsocketConsumer(JsonWebsocketConsumer):
         return Declaration((*received, *sent))
 
     def raw_receive(self, message: Message, **kwargs: Any) -> None:
-        """Read a frame for :meth:`receive`, or answer it with an error."""
+        """Read a frame for ``receive``, or answer it with an error."""
         if self._reader is None:
             super().raw_receive(message, **kwargs)
         else:

@@ -76,7 +76,7 @@ def test_the_logging_of_the_page_shows_the_event() -> None:
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
 def test_the_language_of_each_block_is_known(path: Path) -> None:
-    known = {"python", "console", "htmldjango", "js", "json", "ini", "mermaid", "nginx", ""}
+    known = {"python", "console", "htmldjango", "js", "json", "ini", "mermaid", "nginx", "ts", ""}
     assert {block.language for block in Page(path).blocks} <= known
 
 

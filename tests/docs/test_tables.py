@@ -150,7 +150,14 @@ def test_versions() -> None:
 
 @pytest.mark.parametrize(
     ("command", "heading"),
-    [("runworker", 0), ("runserver", 1), ("channelstatus", 2), ("tasks", 3), ("startworkers", 4)],
+    [
+        ("runworker", 0),
+        ("runserver", 1),
+        ("channelstatus", 2),
+        ("tasks", 3),
+        ("asyncapi", 4),
+        ("startworkers", 5),
+    ],
 )
 def test_options_exist(command: str, heading: int) -> None:
     app = "channels_workers.tasks" if command == "tasks" else "channels_workers"
