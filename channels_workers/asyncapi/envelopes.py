@@ -74,12 +74,13 @@ JOIN = _described(
 )
 JOINED = _described(
     "Joined",
-    "The client is in the group. Messages that it missed follow.",
+    "The client is in the group, and has what it missed.",
     _frame(
         "joined",
-        ("at",),
+        ("name", "at"),
         id=ID,
         group=NAME,
+        name={**NAME, "description": "The group of its messages, if that has another name."},
         at=POSITION,
         gap={"type": "boolean", "description": "Whether missed messages are gone: fetch."},
     ),

@@ -4,6 +4,9 @@ The stream `say` stores a number once and sends it to the group of `news`, which
 wants each tenth number later, once. `double` answers requests. The page at `/` is empty.
 """
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import redis
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -40,6 +43,7 @@ class Board(EnvelopeConsumer):
 
     token_user = True
     once = True
+    sends: ClassVar[Mapping[str, Any]] = {"say": int}
 
     @stream("say")
     def say(self, payload: int) -> None:
