@@ -17,7 +17,8 @@ from django.contrib import auth
 from django.contrib.sessions.backends.base import SessionBase
 
 from channels_workers.decorators import ConsumerDecorator
-from channels_workers.layers.types import DISCONNECT
+from channels_workers.exceptions import DenyConnection
+from channels_workers.layers.types import DISCONNECT, RESUME
 from channels_workers.message import Consumer, Message
 from channels_workers.sessions import channel_and_http_session, channel_session, http_session
 
@@ -119,8 +120,18 @@ def _set_user_of_browser(message: Message) -> None:
 
 
 def _transfer(message: Message) -> None:
+    if message.channel_name == RESUME:
+        _require_same_user(message)
     if message.http_session is not None and message.user.is_authenticated:
         transfer_user(message.http_session, message.channel_session)
+
+
+def _require_same_user(message: Message) -> None:
+    """Refuse to let another user go on with a connection."""
+    kept = message.channel_session.get(auth.SESSION_KEY)
+    session, is_somebody = message.http_session, message.user.is_authenticated
+    if kept != (session[auth.SESSION_KEY] if session is not None and is_somebody else None):
+        raise DenyConnection("it resumes a connection of another user")
 
 
 _with_user_of_channel = ConsumerDecorator("channel_session_user", set_user_of_channel)
@@ -152,7 +163,8 @@ def channel_session_user_from_http(func: Consumer) -> Consumer:
 
     Use it for ``websocket.connect``. The consumer gets ``message.user``, ``message.http_session``
     and ``message.channel_session``. Use :func:`channel_session_user` for later messages. An
-    anonymous user is not kept. A call raises ``ValueError`` for a message that is no handshake.
+    anonymous user is not kept. On ``websocket.resume`` it refuses the socket of another user, which
+    ends the connection. A call raises ``ValueError`` for a message that is no handshake.
     """
     return http_session_user(channel_session(_with_transfer(func)))
 

@@ -151,6 +151,14 @@ class Configuration:
     #: unread bytes are cut, as above. The first 64 KiB of each client do not count.
     ALL_REPLY_BYTES_WAITING: int = 128 * 1024 * 1024
 
+    #: Memory for the newest frames sent to one resumable socket. A client that has missed more gets
+    #: a gap.
+    RESUME_BYTES: int = 64 * 1024
+
+    #: Memory for these frames of all resumable sockets of a server. At the limit each keeps an
+    #: equal share of it.
+    ALL_RESUME_BYTES: int = 64 * 1024 * 1024
+
     #: Orphaned frames, of a client that has left, that may wait for a worker. Later ones are
     #: dropped.
     LEFT_FRAMES: int = 500
@@ -165,6 +173,14 @@ class Configuration:
     #: Memory of orphaned frames of all sockets of a server. At the limit those of the next client
     #: that leaves are dropped.
     LEFT_FRAME_BYTES_WAITING: int = 16 * 1024 * 1024
+
+    #: How long the layer keeps the connection of a resumable socket whose client was lost, in whole
+    #: seconds, up to a day. 0 makes no socket resumable. Give all processes the same value.
+    RESUME_TIME: int = 0
+
+    #: Connections of all servers that wait for their clients to come back. At the limit the oldest
+    #: end.
+    PARKED: int = 10_000
 
     #: Sends of one run of a consumer. One more raises OutboxFull in it.
     OUTBOX_OPERATIONS: int = 10_000
@@ -283,7 +299,7 @@ LAST_PORT = 65_535
 MAY_BE_ZERO = (
     *("DRAIN_TIME", "RETURN_TIME", "TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"),
     *("REQUESTS_PER_ADDRESS", "REQUESTS_AT_ONCE", "LOG_LINES_PER_MINUTE", "FRAME_RATE"),
-    *("RESPONSE_TIMEOUT", "SLOW_CONSUMER", "CONSUMER_TIMEOUT"),
+    *("RESUME_TIME", "RESPONSE_TIMEOUT", "SLOW_CONSUMER", "CONSUMER_TIMEOUT"),
 )
 
 #: An entry of each list of strings.
@@ -294,6 +310,9 @@ EXAMPLES = {
     "TRACING_BAGGAGE": "tenant",
 }
 
+#: The longest time for which the layer keeps a connection (s).
+LONGEST_RESUME = 24 * 3600
+
 #: Shares: numbers up to 1.
 SHARES = ("STREAM_THREADS",)
 
@@ -301,6 +320,7 @@ SHARES = ("STREAM_THREADS",)
 ONE_AND_ALL = (
     ("REQUEST_BODY_SIZE", "REQUEST_BYTES_WAITING"),
     ("ANSWER_BYTES_WAITING", "ALL_ANSWER_BYTES_WAITING"),
+    ("RESUME_BYTES", "ALL_RESUME_BYTES"),
 )
 
 
@@ -462,6 +482,14 @@ def _check_header(name: str, given: Any) -> None:
         )
 
 
+def _check_resume_time(given: Any) -> None:
+    _check_number("RESUME_TIME", given, is_whole=True)
+    if given > LONGEST_RESUME:
+        raise ImproperlyConfigured(
+            f"CHANNEL_WORKERS['RESUME_TIME'] must be at most {LONGEST_RESUME}, a day."
+        )
+
+
 def _check_bool(name: str, given: Any) -> None:
     if not isinstance(given, bool):
         raise ImproperlyConfigured(
@@ -491,6 +519,7 @@ OWN_CHECKS: Mapping[str, Callable[[Any], None]] = {
     "RETRY_ON": _check_retry_on,
     "METRICS_PORT": _check_ports,
     "METRICS_HOST": _check_host,
+    "RESUME_TIME": _check_resume_time,
 }
 
 

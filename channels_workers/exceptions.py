@@ -141,6 +141,8 @@ class AcceptConnection(Exception):
 class DenyConnection(Exception):
     """Raise it in a ``websocket.connect`` consumer to refuse the connection (HTTP 403).
 
+    In a ``websocket.resume`` consumer it refuses the socket too, and ends the connection.
+
     ``DenyConnection("the room is full")`` gives the reason, for the log: the client does not get
     it. In other consumers it is an error, which is logged.
     """

@@ -26,6 +26,7 @@ from channels_workers.layers.types import (
     RECEIVE,
     REQUEST,
     REQUEST_DISCONNECT,
+    RESUME,
 )
 from channels_workers.logs import fields, name_of, shown
 from channels_workers.message import Consumer, Message
@@ -201,7 +202,8 @@ class Router:
         self._renew()
 
     def _renew(self) -> None:
-        defaults = [*map(self._default, DEFAULTS), *self._defaults]
+        of_sockets = [*DEFAULTS, *([RESUMES] if configuration().RESUME_TIME else [])]
+        defaults = [*map(self._default, of_sockets), *self._defaults]
         self._entries = by_channel([*self.root.routing, *defaults])
         #: Whether the routing names ``http.disconnect``.
         self.hears_ends = REQUEST_DISCONNECT in self.channels
@@ -276,8 +278,8 @@ class Router:
     def match_or_default(self, message: Message) -> Match | None:
         """Do :meth:`match`; without a match, return the default.
 
-        ``websocket.connect`` is accepted, ``websocket.receive`` and ``websocket.disconnect`` are
-        ignored. For HTTP see :meth:`check_default`. For other channels it is None.
+        ``websocket.connect`` is accepted, and the other messages of sockets are ignored.
+        For HTTP see :meth:`check_default`. For other channels it is None.
         """
         channel = message.channel_name
         for entry in self._entries.get(channel, ()):
@@ -417,6 +419,9 @@ DEFAULTS = [
     Route(RECEIVE, null_consumer),
     Route(DISCONNECT, null_consumer),
 ]
+
+#: The same, if sockets are resumable.
+RESUMES = Route(RESUME, null_consumer)
 
 
 # Lower case, to match urls.py.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from io import BytesIO
@@ -218,7 +219,7 @@ def browser_session(key: str) -> SessionBase:
     return _session_store(settings.SESSION_ENGINE, "SESSION_ENGINE")(session_key=key)
 
 
-def browser_session_key(message: Message) -> str | None:
+def browser_session_key(message: Message | Mapping[str, Any]) -> str | None:
     """Return the session key in the address or the cookies of a handshake, or None.
 
     Invalid keys, and addresses that cannot be parsed, give None. Raises ValueError for a message
@@ -238,7 +239,15 @@ def browser_session_key(message: Message) -> str | None:
         ) from error
 
 
-def _request(message: Message) -> ASGIRequest:
+def session_key_of(handshake: Mapping[str, Any]) -> str:
+    """Return the session key in the content of a handshake, "" without one that can be read."""
+    try:
+        return browser_session_key(handshake) or ""
+    except ValueError:
+        return ""
+
+
+def _request(message: Message | Mapping[str, Any]) -> ASGIRequest:
     headers = message.get("headers") or []
     if isinstance(headers, dict):
         headers = [(name.encode("latin1"), value) for name, value in headers.items()]

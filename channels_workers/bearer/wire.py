@@ -16,7 +16,7 @@ import binascii
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 #: The subprotocol that a server answers with, as it never answers with a token.
@@ -30,6 +30,10 @@ FRAME_TYPE = "channels_workers.token"
 
 #: The key of an ASGI scope under which the interface server keeps the token of a handshake.
 TOKEN_KEY = "channels_workers.token"  # noqa: S105  (a name)
+
+#: The key of an ASGI scope under which it keeps what a client offers to resume; see
+#: :mod:`channels_workers.interface.resume.wire`.
+OFFER_KEY = "channels_workers.resume"
 
 #: How many characters a frame may have beside its token.
 FRAME_SPACE = 200
@@ -109,11 +113,18 @@ def bearers(headers: Headers, size: int) -> list[str]:
 
 def without_tokens(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return *headers* without the tokens among the subprotocols."""
+    return without_subprotocols(headers, lambda entry: entry.startswith(PREFIX.encode()))
+
+
+def without_subprotocols(
+    headers: Headers, is_dropped: Callable[[bytes], bool]
+) -> list[tuple[bytes, bytes]]:
+    """Return *headers* without those subprotocols for which *is_dropped* is true."""
     kept = []
     for name, value in headers:
         if bytes(name) == _HEADER:
             entries = [each.strip() for each in bytes(value).split(b",")]
-            others = b", ".join(each for each in entries if not each.startswith(PREFIX.encode()))
+            others = b", ".join(each for each in entries if not is_dropped(each))
             if others:
                 kept.append((bytes(name), others))
         else:
@@ -123,6 +134,7 @@ def without_tokens(headers: Headers) -> list[tuple[bytes, bytes]]:
 
 def default_subprotocol(scope: Mapping[str, Any]) -> str | None:
     """Return the subprotocol for a consumer that chooses none: browsers insist on an answer."""
-    if TOKEN_KEY in scope and SUBPROTOCOL in scope.get("subprotocols", ()):
+    is_for_us = TOKEN_KEY in scope or OFFER_KEY in scope
+    if is_for_us and SUBPROTOCOL in scope.get("subprotocols", ()):
         return SUBPROTOCOL
     return None

@@ -21,12 +21,13 @@ from channels_workers.layers.types import (
     RECEIVE,
     REQUEST,
     REQUEST_DISCONNECT,
+    RESUME,
 )
 from channels_workers.logs import name_of
 from channels_workers.routing import Include, Route
 
 #: The channels of the interface servers. Their messages have a path.
-OWN_CHANNELS = (CONNECT, RECEIVE, DISCONNECT, REQUEST, REQUEST_DISCONNECT)
+OWN_CHANNELS = (CONNECT, RECEIVE, DISCONNECT, RESUME, REQUEST, REQUEST_DISCONNECT)
 
 #: How alike two names are of which one is probably a typing error, from 0 to 1.
 ALIKE = 0.85

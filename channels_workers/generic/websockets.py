@@ -14,6 +14,7 @@ from channels_workers.auth import (
     channel_session_user_from_http,
 )
 from channels_workers.channel import Channel, Group
+from channels_workers.conf import configuration
 from channels_workers.exceptions import SendNotAvailableOnDemultiplexer
 from channels_workers.generic.base import BaseConsumer, call
 from channels_workers.layers.codec import Content
@@ -21,6 +22,7 @@ from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
+    RESUME,
 )
 from channels_workers.message import Consumer, Message
 from channels_workers.sessions import enforce_ordering
@@ -45,12 +47,14 @@ class WebsocketConsumer(BaseConsumer):
         CONNECT: "raw_connect",
         RECEIVE: "raw_receive",
         DISCONNECT: "raw_disconnect",
+        RESUME: "raw_resume",
     }
 
     _called_methods = BaseConsumer._called_methods | {
         "connect",
         "receive",
         "disconnect",
+        "resume",
         "connection_groups",
     }
 
@@ -69,6 +73,15 @@ class WebsocketConsumer(BaseConsumer):
 
     #: Names of groups that sockets join; see :meth:`connection_groups`.
     groups: Iterable[str] | None = None
+
+    @classmethod
+    def channel_names(cls) -> set[str]:
+        """Return the channels that the class has methods for.
+
+        ``websocket.resume`` is one of them if ``RESUME_TIME`` is set.
+        """
+        names = super().channel_names()
+        return names if configuration().RESUME_TIME else names - {RESUME}
 
     def get_handler(self, message: Message, **kwargs: Any) -> Consumer:
         """Return the method for the message's channel, with the decorators that are set."""
@@ -109,6 +122,17 @@ class WebsocketConsumer(BaseConsumer):
         :class:`~channels_workers.exceptions.DenyConnection`.
         """
         message.reply_channel.send({"accept": True})
+
+    def raw_resume(self, message: Message, **kwargs: Any) -> None:
+        """Call :meth:`resume`; the socket is in its groups still."""
+        call(self.resume, message, **kwargs)
+
+    def resume(self, message: Message, **kwargs: Any) -> None:
+        """Handle a client that is back on its connection, with a new socket.
+
+        *message* has what :meth:`connect` gets of a handshake. Raise
+        :class:`~channels_workers.exceptions.DenyConnection` to refuse it: the connection ends.
+        """
 
     def raw_receive(self, message: Message, **kwargs: Any) -> None:
         """Pass the text or the bytes of a frame to :meth:`receive`."""
@@ -277,6 +301,11 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
     def connect(self, message: Message, **kwargs: Any) -> None:
         """Accept the socket, and pass the connect to each consumer."""
         message.reply_channel.send({"accept": True})
+        for stream in self.consumers:
+            self._run(stream, message, kwargs)
+
+    def resume(self, message: Message, **kwargs: Any) -> None:
+        """Pass the resume to each consumer."""
         for stream in self.consumers:
             self._run(stream, message, kwargs)
 

@@ -25,6 +25,9 @@ from channels_workers.interface.http.gate import HttpGate
 from channels_workers.interface.http.request import Request
 from channels_workers.interface.http.responses import Answers
 from channels_workers.interface.readings import Reading, of_inbox, of_requests, of_sockets
+from channels_workers.interface.resume.keeper import Resumables
+from channels_workers.interface.resume.offers import offer_of, with_offer
+from channels_workers.interface.resume.socket import Attachment
 from channels_workers.interface.script_name import mounted
 from channels_workers.interface.servers.daphne import requests as daphne_requests
 from channels_workers.interface.servers.daphne import server as daphne
@@ -51,6 +54,9 @@ LOOK_INTERVAL = 0.05
 #: How long it waits for clients to answer its close frames, before it drops their connections (s).
 CLOSE_TIMEOUT = 2.0
 
+#: How long it waits, at most, for clients of closed sockets to resume elsewhere (s).
+LONGEST_RETURN = 5.0
+
 #: How long it waits for workers to answer requests, before it answers them itself (s). So there is
 #: time to tell the layer within DRAIN_TIMEOUT.
 REQUESTS_TIMEOUT = 4.0
@@ -73,13 +79,14 @@ class Interface:
         self.http = HttpGate(http, self.by_workers, answers, self.exchanges)
         self.traffic = Traffic(self.instruments, Commits(layer))
         self.sockets = Sockets(self.traffic)
+        self.resumables = Resumables(layer, self.sockets)
         self.limited_websocket = LimitPerAddress(self.websocket, refuse=self._refuse_socket)
         self.limited_http = LimitPerAddress(
             self.http, "REQUESTS_PER_ADDRESS", "requests under way", self.http.refuse_address
         )
         self.stopping = False
         self.health = Health(layer, lambda: self.stopping)
-        self._served: set[Socket] = set()  # those whose clients have not left
+        self._served: set[Socket | Attachment] = set()  # those whose clients have not left
         self._shutdown = Shutdown(self._stop_upon)
         self._is_ready = False
         self._announcing: asyncio.Task[None] | None = None
@@ -126,6 +133,8 @@ class Interface:
         except Exception:
             self.traffic.handshakes[FAILED] += 1
             raise
+        if socket is None:
+            return
         self._served.add(socket)
         try:
             while not socket.broken:
@@ -143,11 +152,14 @@ class Interface:
             self._served.discard(socket)
             socket.end(None)
 
-    async def _open(self, scope: Scope, send: Send) -> Socket:
+    async def _open(self, scope: Scope, send: Send) -> Socket | Attachment | None:
+        """Return what is to serve the socket; None if it is refused already."""
         self._join()
-        sockets = self.sockets
-        limits, episodes = configuration(), sockets.episodes
-        protocol = protocol_for(with_token(scope), limits, episodes, sockets.backlog, self.traffic)
+        sockets, limits = self.sockets, configuration()
+        scope = with_offer(with_token(scope), limits)
+        if (offer := offer_of(scope, limits)) is not None:
+            return await self.resumables.open(scope, send, offer)
+        protocol = protocol_for(scope, limits, sockets.episodes, sockets.backlog, self.traffic)
         socket = Socket(self.get_layer(), sockets, protocol, send)
         await socket.open()
         return socket
@@ -252,7 +264,7 @@ class Interface:
         """
         loop = asyncio.get_running_loop()
         opened: list[Socket | Request] = [*self.by_workers.lingering]
-        opened += [socket for socket in self.sockets.known if socket.protocol.is_open]
+        opened += [socket for socket in self.sockets.known if socket.is_open]
         for socket in list(self.sockets.known):
             if socket.protocol.is_connecting:
                 socket.stop()
@@ -268,6 +280,14 @@ class Interface:
                 each.dismiss(reason)
         while self._has_frames() and loop.time() < began + drain_time:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_INTERVAL)
+        await self._let_clients_resume()
+
+    async def _let_clients_resume(self) -> None:
+        """Give the clients of closed sockets time to resume elsewhere, without a gap."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + min(2 * configuration().RETURN_TIME + 1.0, LONGEST_RETURN)
+        while self.resumables.parked and loop.time() < until:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_INTERVAL)
 
     def _has_frames(self) -> bool:
         return any(socket.protocol.pending.frames for socket in self.sockets.known)
@@ -282,11 +302,13 @@ class Interface:
             socket.stop()
         if tasks := [socket.task for socket in self._served if socket.task]:
             await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT)
-        for socket in self._served:
-            socket.outgoing.cut()
+        for served in self._served:
+            served.outgoing.cut()
 
     async def drain(self) -> None:
         """Wait until the layer has the end of every socket and request; then leave it."""
+        for socket in self.resumables.parked:
+            socket.stop()
         await asyncio.gather(self.drain_ended(), self.by_workers.end(REQUESTS_TIMEOUT))
         await self._leave()
 
@@ -295,7 +317,7 @@ class Interface:
         # Daphne cancels all applications at once, and exits when the first of them returns. So each
         # of them notes its end first, and then all wait for the same.
         await asyncio.sleep(0)
-        ended = [socket for socket in self.sockets.known if socket.protocol.has_ended]
+        ended = [socket for socket in self.sockets.known if socket.is_ending]
         waiting = [each for socket in ended for each in socket.unsettled()]
         if waiting:
             await asyncio.wait(waiting, timeout=DRAIN_TIMEOUT)

@@ -116,6 +116,12 @@ class PendingFrames:
         backlog.orphaned_bytes += cost - self._orphaned_bytes
         self._orphaned_frames, self._orphaned_bytes = frames, cost
 
+    def reclaim(self) -> None:
+        """Count them as orphaned no more: the client is back."""
+        self.backlog.orphaned_frames -= self._orphaned_frames
+        self.backlog.orphaned_bytes -= self._orphaned_bytes
+        self._orphaned_frames = self._orphaned_bytes = 0
+
     def _recount(self) -> None:
         if self._orphaned_frames:
             self.orphan()

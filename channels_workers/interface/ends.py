@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable
 from typing import Protocol
 
 from channels_workers.exceptions import LayerUnavailable
@@ -26,8 +27,20 @@ async def tell_end(layer: WorkerLayer, reply_channel: str, code: int, ended: End
 
     It waits while the layer is away.
     """
+    await _tell(layer.close(reply_channel, code), ended)
+
+
+async def tell_parked(layer: WorkerLayer, reply_channel: str, code: int, parked: Ended) -> None:
+    """Let *layer* keep the connection of *reply_channel* for its client, or log why not.
+
+    It ends with *code* unless the client comes back in time. This waits while the layer is away.
+    """
+    await _tell(layer.kept.park(reply_channel, code), parked)
+
+
+async def _tell(telling: Awaitable[object], ended: Ended) -> None:
     try:
-        await layer.close(reply_channel, code)
+        await telling
     except LayerUnavailable as error:  # the link ended: the server stops, or is lost
         text, extra = "The end of %s is not told: %s", ended.fields("end_not_told")
         logger.info(text, shown(ended.path), error, extra=extra)

@@ -44,6 +44,16 @@ from channels_workers.interface.replies import (
     sends_of,
 )
 from channels_workers.interface.request_ids import request_id
+from channels_workers.interface.texts import (
+    BAD_REPLY,
+    DENIED,
+    DENIED_AS,
+    NO_ANSWER,
+    NO_WORKER,
+    NO_WORKER_HERE,
+    NOT_OFFERED,
+    TOO_MANY_HELD,
+)
 from channels_workers.interface.traffic import (
     ABANDONED,
     ACCEPTED,
@@ -68,33 +78,6 @@ logger = logging.getLogger(__name__)
 
 CLOSED = "closed"
 
-NO_WORKER = (
-    "No worker answered the handshake of %s within %s s. Is `manage.py runworker` running, does it "
-    "listen to websocket.connect, and does its database answer?"
-)
-NO_WORKER_HERE = (
-    "No worker answered the handshake of %s within %s s. The channel layer is in the memory of "
-    "this process, so no `manage.py runworker` can answer. Use `manage.py runserver`, "
-    "which has workers, or set CHANNEL_LAYERS to channels_workers.layers.redis.RedisChannelLayer"
-)
-NO_ANSWER = (
-    "The connect consumer of %s returned without an answer. Let it send "
-    '{"accept": True} to message.reply_channel or raise DenyConnection, or set '
-    'CHANNEL_WORKERS["CONNECT"] = "accept". Refused after %s s.'
-)
-DENIED = "Refused the handshake of %s: a worker denied it; the log of the workers says why"
-BAD_REPLY = "A reply to %s cannot go out as it is. It %s"
-DENIED_AS = "Refused the handshake of %s: %s"
-NOT_OFFERED = (
-    "The connect consumer of %s accepts with the subprotocol %s, and its client offered %s. "
-    "Choose one of message['subprotocols'], or none. Refused."
-)
-
-TOO_MANY_HELD = (
-    "Refusing %s: %d messages to its groups wait for the answer of its connect consumer (%s "
-    "exceeded)"
-)
-
 #: The states as the traffic counts them.
 SOCKET_STATES = {CONNECTING: CONNECTING, OPEN: OPEN, CLOSED: CLOSING}
 
@@ -111,7 +94,7 @@ class WebSocketProtocol:
 
     __slots__ = (
         *("_backlog", "_close_code", "_end_code", "_episodes", "_handshake", "_held"),
-        *("_began", "_held_size", "_in_flight", "_is_finished", "_is_known", "_name"),
+        *("_began", "_held_size", "_in_flight", "_is_finished", "_counted", "_name"),
         *("_offered", "_order", "_state", "_subprotocol", "_traffic", "limits", "path"),
         *("pending", "request_id"),
     )
@@ -135,7 +118,7 @@ class WebSocketProtocol:
         self._name = ""  # its reply channel, once it has one
         self._state = CONNECTING
         self._began = 0.0  # when its handshake began, with metrics
-        self._is_known = False  # the traffic counts it among the sockets
+        self._counted = ""  # the state as which the traffic counts it
         self._handshake: Content | None = connect_content(scope)  # until it is published
         if self.request_id:
             self._handshake["request_id"] = self.request_id
@@ -170,6 +153,11 @@ class WebSocketProtocol:
     def has_ended(self) -> bool:
         """Whether its client is gone."""
         return self._end_code is not None
+
+    @property
+    def has_client(self) -> bool:
+        """Whether a client is there, or has not been told the end."""
+        return not self.has_ended
 
     @property
     def is_finished(self) -> bool:
@@ -222,10 +210,18 @@ class WebSocketProtocol:
 
     def _count(self) -> None:
         """Count the socket, and begin to measure its handshake."""
-        if not self._is_known:
-            traffic = self._traffic
-            self._is_known, self._began = True, 0.0 if traffic.now is None else traffic.now()
-            traffic.sockets[CONNECTING] += 1
+        if not self._counted:
+            self._began = 0.0 if self._traffic.now is None else self._traffic.now()
+            self._count_as(CONNECTING)
+
+    def _count_as(self, state: str) -> None:
+        """Count the socket as one in *state*, "" for not at all, and no more as before."""
+        sockets = self._traffic.sockets
+        if self._counted:
+            sockets[self._counted] -= 1
+        if state:
+            sockets[state] += 1
+        self._counted = state
 
     def receive(self, event: Event) -> Actions:
         """Take a ``websocket.receive`` event."""
@@ -488,9 +484,7 @@ class WebSocketProtocol:
         self._is_finished = True
         self.pending.drop_all_but(0)
         self._drop_in_flight()
-        if self._is_known:
-            self._is_known = False
-            self._traffic.sockets[SOCKET_STATES[self._state]] -= 1
+        self._count_as("")
 
     def time_out(self, is_local: bool = False) -> ClientActions:
         """Refuse a handshake that nobody answered in time.
@@ -507,10 +501,8 @@ class WebSocketProtocol:
         return self._refuse(TIMED_OUT)
 
     def _enter(self, state: str) -> None:
-        if self._is_known:
-            sockets = self._traffic.sockets
-            sockets[SOCKET_STATES[self._state]] -= 1
-            sockets[SOCKET_STATES[state]] += 1
+        if self._counted:
+            self._count_as(SOCKET_STATES[state])
         self._state = state
 
     # To the client

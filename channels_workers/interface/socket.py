@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from channels_workers.concurrency.futures import settle
 from channels_workers.exceptions import LayerUnavailable, MessageTooLarge, ServerEvicted
@@ -31,7 +31,7 @@ from channels_workers.interface.close_codes import (
 from channels_workers.interface.ends import tell_end
 from channels_workers.interface.expiry import Expiry
 from channels_workers.interface.incoming import Intake, gate_for
-from channels_workers.interface.outgoing import Unread, outgoing_for
+from channels_workers.interface.outgoing import Outgoing, Unread, outgoing_for
 from channels_workers.interface.protocol import WebSocketProtocol
 from channels_workers.interface.replies import disconnect_content
 from channels_workers.interface.servers.gate import FRAGMENTS
@@ -40,13 +40,31 @@ from channels_workers.interface.traffic import Traffic
 from channels_workers.interface.types import Event, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.types import ConnectionSnapshot, PendingMessage, Published
+from channels_workers.layers.types import (
+    ConnectionSnapshot,
+    PendingMessage,
+    Published,
+    ReplyKind,
+)
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import shown
 from channels_workers.tracing import hooks
 from channels_workers.tracing.hooks import Done
 
 logger = logging.getLogger(__name__)
+
+
+class Line(Protocol):
+    """The way out to a client."""
+
+    def put(self, action: ClientAction) -> None:
+        """Send the event of *action* after those that wait."""
+
+    def clear(self) -> None:
+        """Send nothing of what waits."""
+
+    def cut(self) -> None:
+        """Drop the connection, with all that waits for the client."""
 
 
 class Sockets:
@@ -76,6 +94,9 @@ def _pending_cost(socket: Socket) -> int:
 class Socket:
     """One connection at work: asyncio and the layer around the pure :class:`WebSocketProtocol`."""
 
+    #: The kind of its reply channel.
+    kind = ReplyKind.SOCKET
+
     def __init__(
         self, layer: WorkerLayer, sockets: Sockets, protocol: WebSocketProtocol, send: Send
     ) -> None:
@@ -86,11 +107,9 @@ class Socket:
         self.trace: Any = None  # of its handshake, for the tracing
         self.broken = False
         self.task: asyncio.Task[Any] | None = None  # that serves it
-        limits = protocol.limits
-        traffic = sockets.traffic
-        self.outgoing = outgoing_for(send, limits, self._overflow, sockets.unread, traffic)
-        gate = gate_for(send, limits, self.outgoing.look, self._refuse_fragments)
-        self.intake = Intake(gate, protocol, sockets.stalls, sockets.backlog, traffic)
+        self.outgoing: Line
+        self.intake: Intake
+        self._connect(send)
         # Two, if the inbox tells that a message is finished before the answer to its publish comes.
         self._publishing = 0
         self._published_all: asyncio.Future[None] | None = None  # while somebody waits for it
@@ -99,14 +118,31 @@ class Socket:
         self._left_timer: asyncio.TimerHandle | None = None
         self._expiry: Expiry | None = None
 
+    def _connect(self, send: Send) -> None:
+        self.outgoing, self.intake = self._lines(send, self._overflow, self._refuse_fragments)
+
+    def _lines(
+        self, send: Send, overflow: Callable[[], None], broken: Callable[[], None]
+    ) -> tuple[Outgoing, Intake]:
+        """Return the two ways of the socket behind *send*, out and in."""
+        sockets, limits = self.sockets, self.protocol.limits
+        traffic = sockets.traffic
+        outgoing = outgoing_for(send, limits, overflow, sockets.unread, traffic)
+        gate = gate_for(send, limits, outgoing.look, broken)
+        return outgoing, Intake(gate, self.protocol, sockets.stalls, sockets.backlog, traffic)
+
     async def open(self) -> None:
         """Publish the handshake."""
-        loop = asyncio.get_running_loop()
         self.task = asyncio.current_task()
-        self.reply_channel = await self.layer.attach(self)
+        self.reply_channel = await self.layer.attach(self, self.kind)
         self.sockets.known.add(self)
-        self._handshake_timer = loop.call_later(self.protocol.patience, self._time_out)
+        self._wait_for_answer()
         self._perform(self.protocol.begin(self.reply_channel))
+
+    def _wait_for_answer(self, waited: float = 0.0) -> None:
+        loop = asyncio.get_running_loop()
+        patience = max(0.0, self.protocol.patience - waited)
+        self._handshake_timer = loop.call_later(patience, self._time_out)
 
     def _time_out(self) -> None:
         if seconds := self.protocol.more_patience():
@@ -137,6 +173,11 @@ class Socket:
     def is_open(self) -> bool:
         """Whether it was accepted, and neither side has closed it."""
         return self.protocol.is_open
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether its client is gone for good, so that the layer is to know."""
+        return self.protocol.has_ended
 
     # From the client
 

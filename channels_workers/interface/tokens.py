@@ -39,12 +39,13 @@ def protocol_for(
 ) -> WebSocketProtocol:
     """Return the protocol of the socket of *scope*, which :func:`with_token` has returned."""
     settings = token_settings()
-    if _sends_token_first(scope, settings):
+    if sends_token_first(scope, settings):
         return FirstFrameProtocol(scope, limits, episodes, backlog, settings, traffic)
     return WebSocketProtocol(scope, limits, episodes, backlog, traffic)
 
 
-def _sends_token_first(scope: Scope, settings: TokenSettings) -> bool:
+def sends_token_first(scope: Scope, settings: TokenSettings) -> bool:
+    """Say whether the first frame of the socket of *scope* is its token."""
     if not settings.FIRST_FRAME or wire.TOKEN_KEY in scope:
         return False
     path = f"{consumers_path(scope).rstrip('/')}/"

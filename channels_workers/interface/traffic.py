@@ -14,8 +14,8 @@ from channels_workers.interface import close_codes
 from channels_workers.layers.base import WorkerLayer
 
 #: The states of a socket that the server knows. One that is *closing* was closed by either side,
-#: and the layer does not know of its end yet.
-CONNECTING, OPEN, CLOSING = "connecting", "open", "closing"
+#: and the layer does not know of its end yet. One that is *parked* waits for its client to resume.
+CONNECTING, OPEN, PARKED, CLOSING = "connecting", "open", "parked", "closing"
 
 #: How handshakes end: a worker accepts or refuses them, no worker answers in time, the client
 #: leaves first, the layer fails, or too many sockets of one address are open.
@@ -33,7 +33,7 @@ COUNTED_CODES = frozenset(
         *(1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015),
         *(close_codes.TOO_MANY_FRAMES, close_codes.FRAME_TOO_LARGE, close_codes.READS_TOO_SLOWLY),
         *(close_codes.CONSUMER_FAILED, close_codes.CONNECTION_LOST, close_codes.SERVER_STOPS),
-        *(close_codes.TOKEN_EXPIRED, close_codes.TOKEN_REFUSED),
+        *(close_codes.TOKEN_EXPIRED, close_codes.TOKEN_REFUSED, close_codes.REPLACED),
     )
 )
 OTHER = "other"
@@ -96,7 +96,7 @@ class Traffic:
         self.now = time.monotonic if times is not None else None
         self.frames_received = self.received_bytes = 0
         self.frames_sent = self.sent_bytes = 0
-        self.sockets = dict.fromkeys((CONNECTING, OPEN, CLOSING), 0)
+        self.sockets = dict.fromkeys((CONNECTING, OPEN, PARKED, CLOSING), 0)
         self.handshakes = dict.fromkeys(OUTCOMES, 0)
         #: Sockets that were open, by their close code and who closed them.
         self.closed = dict.fromkeys(product(CODES, (CLIENT, SERVER)), 0)

@@ -1,6 +1,6 @@
 """The contract of a channel layer that feeds workers.
 
-A layer has five sides:
+A layer has six sides:
 
 * the methods of Channels 4's layer specification (coroutines), for class-based consumers and
   libraries: :class:`~channels_workers.layers.channel_layer.ChannelLayer`;
@@ -13,7 +13,8 @@ A layer has five sides:
 * the admin side (threads, blocking): ``layer.admin``, a
   :class:`~channels_workers.layers.admin.LayerAdmin`;
 * the relay side (threads, blocking): ``layer.relays``, a
-  :class:`~channels_workers.layers.relays.LayerRelays`.
+  :class:`~channels_workers.layers.relays.LayerRelays`;
+* the kept side (asyncio): ``layer.kept``, a :class:`~channels_workers.layers.kept.LayerKept`.
 
 ``tests/channels_workers/layers/contract.py`` tests this contract; each implementation passes it.
 """
@@ -36,6 +37,7 @@ from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.clock import LayerClock
 from channels_workers.layers.history import Joined
+from channels_workers.layers.kept import LayerKept
 from channels_workers.layers.relays import LayerRelays
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
@@ -92,6 +94,9 @@ class WorkerLayer(ChannelLayer):
 
     #: The relay side.
     relays: LayerRelays
+
+    #: The side that keeps connections whose client was lost.
+    kept: LayerKept
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)

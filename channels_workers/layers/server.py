@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from channels_workers.conf import configuration
 from channels_workers.exceptions import MessageError
 from channels_workers.layers.aside import Aside
 from channels_workers.layers.codec import Codec
 from channels_workers.layers.history import Position
+from channels_workers.layers.kept import Kept, KeptChannels
 from channels_workers.layers.mailboxes import Mailbox
 from channels_workers.layers.positions import MemberPositions, stamp
 from channels_workers.layers.types import (
@@ -107,6 +109,8 @@ class Server:
         self.entry = ""  # id of the one that is processed, or was last
         #: Whether an entry announced a flush; for the reader of the inbox, which resets it.
         self.was_flushed = False
+        self.kept = KeptChannels(self)
+        self._left: list[Departure] = []  # of connections that have moved away
         self.aside = Aside(logger, CURE)
         #: The newest unreadable data, until the layer takes them.
         self.unreadable: deque[Unreadable] = deque(maxlen=KEPT_UNREADABLE)
@@ -122,14 +126,21 @@ class Server:
             InboxKind.POSITIONED: Action(self._send_positioned),
             InboxKind.RESUME: Action(self._resume),
             InboxKind.REPLAY: Action(self._replay),
+            InboxKind.MOVED: Action(self._move),
+            InboxKind.HAND_OVER: Action(self._take_over),
         }
 
     # Channels
 
     def attach(self, connection: Connection, kind: ReplyKind = ReplyKind.SOCKET) -> str:
         """Return a new reply channel for *connection*."""
-        channel = self._open(connection, kind)
+        is_kept = kind is ReplyKind.KEPT
+        channel = self._open(
+            connection, f"{kind}{configuration().RESUME_TIME}." if is_kept else kind
+        )
         self.connections[channel] = connection
+        if is_kept:
+            self.kept.states[channel] = Kept()
         return channel
 
     def attach_mailbox(self, mailbox: Mailbox) -> str:
@@ -138,7 +149,7 @@ class Server:
         self.mailboxes[channel] = mailbox
         return channel
 
-    def _open(self, receiver: Receiver, kind: ReplyKind = ReplyKind.SOCKET) -> str:
+    def _open(self, receiver: Receiver, kind: str = ReplyKind.SOCKET) -> str:
         channel = f"{self.id}!{kind}{new_id()}"
         self.receivers[channel] = receiver
         self.groups_of[channel] = set()
@@ -163,7 +174,7 @@ class Server:
 
     def detach(self, channel: str) -> list[Departure]:
         """Forget *channel*; return the groups left empty."""
-        for known in (self.receivers, self.connections, self.mailboxes):
+        for known in (self.receivers, self.connections, self.mailboxes, self.kept.states):
             known.pop(channel, None)
         if channel not in self.ending:
             self.sessions.pop(channel, None)
@@ -239,7 +250,10 @@ class Server:
                 text = "Operation %s on %s failed"
                 logger.exception(text, operation.kind, operation.target, extra=extra)
         self.position = entry.id
-        return self._departures(touched) if touched else []
+        departures = self._departures(touched) if touched else []
+        if self._left:
+            departures, self._left = departures + self._left, []
+        return departures
 
     def operations(self) -> dict[str, int]:
         """Return how many operations of each kind came."""
@@ -267,6 +281,7 @@ class Server:
         self.positions.clear()
         self.ended.clear()
         self.ending_unrestored.clear()
+        self.kept.clear()
 
     def leave_all(self) -> None:
         """Take every channel out of its groups; they may join again."""
@@ -395,6 +410,18 @@ class Server:
         connection = self.connections.get(channel)
         if connection is not None:
             connection.end_told()
+
+    def _move(self, operation: InboxOperation, entry: str) -> None:
+        channel = operation.target
+        connection = self.connections.get(channel)
+        self._left += self.detach(channel)
+        self.forget_end(channel)
+        self.unsure.discard(channel)
+        self.ended.add(channel)  # the layer has noted where it went
+        self.kept.hand_over(connection, operation)
+
+    def _take_over(self, operation: InboxOperation, entry: str) -> None:
+        self.kept.take_over(operation)
 
     def _note_flush(self, operation: InboxOperation, entry: str) -> None:
         self.was_flushed = True

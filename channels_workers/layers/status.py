@@ -51,6 +51,7 @@ class Status:
 
     *delayed* counts delayed messages. The next one is due at *next_due* (Unix time, s), None
     without one.
+    So many connections are *parked*: they wait for their clients to come back.
     So many *histories* of groups are kept, with *history_bytes* together.
     *format* is the version of its data.
     *set_aside* counts notes of unreadable data, *unreadable* the keys and fields that this very
@@ -69,6 +70,7 @@ class Status:
     unreadable: int = 0
     histories: int = 0
     history_bytes: int = 0
+    parked: int = 0
 
 
 def count_listeners(workers: Iterable[ProcessInfo]) -> Counter[str]:

@@ -22,6 +22,9 @@ CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
 
+#: A client is back on its connection. Workers listen to it if ``RESUME_TIME`` is set.
+RESUME = "websocket.resume"
+
 REQUEST = "http.request"
 REQUEST_DISCONNECT = "http.disconnect"
 
@@ -40,6 +43,9 @@ DUE_AT_ONCE, FULL_PAUSE = 100, 1.0
 
 #: The feature of a server that takes positions; ``lib/outbox.lua`` has the same word.
 POSITIONS = "positions"
+
+#: The feature of a process that knows kept connections; ``adopt.lua`` has the same word.
+RESUMES = "resumes"
 
 _is_id = re.compile(r"[0-9a-f]{16}").fullmatch
 
@@ -76,16 +82,29 @@ Statistics = dict[str, int | float]
 class ReplyKind(StrEnum):
     """The kinds of connections, as they are written in their reply channels.
 
-    ======  ========================  ==========================================
-    SOCKET  ``<server>!<random>``       a WebSocket
-    SAFE    ``<server>!safe.<random>``  a request that may run again: GET, HEAD, OPTIONS, TRACE
-    ONCE    ``<server>!once.<random>``  a request that must not run twice
-    ======  ========================  ==========================================
+    ======  ===============================  ==========================================
+    SOCKET  ``<server>!<random>``              a WebSocket
+    KEPT    ``<server>!kept.<time>.<random>``  a WebSocket that the layer keeps for so long (s)
+                                             after its client was lost
+    SAFE    ``<server>!safe.<random>``         a request that may run again: GET, HEAD, OPTIONS,
+                                             TRACE
+    ONCE    ``<server>!once.<random>``         a request that must not run twice
+    ======  ===============================  ==========================================
+
+    A kept connection may move to another server, and keeps its name.
     """
 
     SOCKET = ""
+    KEPT = "kept."
     SAFE = "safe."
     ONCE = "once."
+
+
+#: The kinds of requests.
+REQUEST_KINDS = (ReplyKind.SAFE, ReplyKind.ONCE)
+
+#: A reply channel is that of a kept connection if it has this text; ``lib/keys.lua`` has it, too.
+KEPT_MARK = f"!{ReplyKind.KEPT}"
 
 
 class Send(NamedTuple):
@@ -157,6 +176,9 @@ class InboxKind(StrEnum):
     POSITIONED = "p"
     RESUME = "b"
     REPLAY = "y"
+    #: Only in the inboxes of servers with the feature ``RESUMES``.
+    MOVED = "m"
+    HAND_OVER = "o"
 
 
 class InboxOperation(NamedTuple):
@@ -174,6 +196,9 @@ class InboxOperation(NamedTuple):
                             after the offset *since* reach the channel, up to *offset* as REPLAY
     REPLAY                  a message for channel *target* that it missed; *value* is
                             ``<group>:<epoch>:<offset>:<payload>``
+    MOVED                   the kept connection *target* is at another server now; *value* is
+                            ``<server>:<frames that its client has>``
+    HAND_OVER               what the former server had for the kept connection *target*
     ======================  =========================================================
     """
 
@@ -304,7 +329,8 @@ class ProcessInfo(NamedTuple):
         place = socket.gethostname(), os.getpid(), now
         release = sys.modules["channels_workers"].__version__  # the package imports this module
         about = cls(kind, *place, threads, tuple(channels), (), release, versions())
-        return about._replace(features=(POSITIONS,)) if kind == "server" else about
+        features = (POSITIONS, RESUMES) if kind == "server" else (RESUMES,)
+        return about._replace(features=features)
 
 
 class DeadLetter(NamedTuple):
@@ -343,12 +369,14 @@ class Due(NamedTuple):
     """The result of one step that sends due messages.
 
     *sent* counts them. *wait* is the time until the next one is due (s), None if there is none.
-    *full* are the channels that were full: their messages stay.
+    *full* are the channels that were full: their messages stay. So many parked connections *ended*,
+    as their clients did not come back.
     """
 
     sent: int
     wait: float | None
     full: tuple[str, ...] = ()
+    ended: int = 0
 
 
 class PendingMessage(NamedTuple):
@@ -385,12 +413,14 @@ class Published(Enum):
     """The result of :meth:`~channels_workers.layers.base.WorkerLayer.publish`.
 
     ``REPEATED``: the message was published before. ``GONE``: the connection has no record, or one
-    that ends; its socket is to be closed.
+    that ends; its socket is to be closed. ``MOVED``: another server has the kept connection, and
+    the call of its ``hand_over`` follows; nothing was published.
     """
 
     PUBLISHED = "published"
     REPEATED = "repeated"
     GONE = "gone"
+    MOVED = "moved"
 
 
 class Closed(Enum):
@@ -457,7 +487,10 @@ def runs_once(delivery: Delivery) -> bool:
 
 
 def server_of(channel: str) -> str | None:
-    """Return the server id of a reply channel, None for an ordinary channel."""
+    """Return the server id in a reply channel, None for an ordinary channel.
+
+    A kept connection may have moved to another server: only the layer knows that.
+    """
     server, mark, _ = channel.partition("!")
     return server if mark else None
 
@@ -465,14 +498,15 @@ def server_of(channel: str) -> str | None:
 def kind_of(reply_channel: str) -> ReplyKind:
     """Return the kind of a connection by the name of its reply channel."""
     name = reply_channel.partition("!")[2]
-    if name.startswith(ReplyKind.SAFE):
-        return ReplyKind.SAFE
-    return ReplyKind.ONCE if name.startswith(ReplyKind.ONCE) else ReplyKind.SOCKET
+    for kind in (ReplyKind.SAFE, ReplyKind.ONCE, ReplyKind.KEPT):
+        if name.startswith(kind):
+            return kind
+    return ReplyKind.SOCKET
 
 
 def is_request(reply_channel: str) -> bool:
     """Say whether a reply channel is that of a request."""
-    return kind_of(reply_channel) is not ReplyKind.SOCKET
+    return kind_of(reply_channel) in REQUEST_KINDS
 
 
 def first_channel(reply_channel: str) -> str:

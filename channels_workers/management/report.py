@@ -39,6 +39,8 @@ def lines(status: Status) -> Iterator[str]:
         yield _channel_line(channel)
     if status.next_due is not None:
         yield f"{status.delayed} delayed messages, the next due {time_text(status.next_due)}"
+    if status.parked:
+        yield f"{status.parked} connections wait for their clients to come back"
     if status.histories:
         yield f"{status.histories} histories of groups, {status.history_bytes:,} bytes"
     yield f"{status.dead_letters} dead letters"

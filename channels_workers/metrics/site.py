@@ -28,6 +28,7 @@ SINGLE = {
     "threads": "Threads of all workers.",
     "busy_share": "The share of these threads that hold messages, from 0 to 1.",
     "delayed_messages": "Delayed messages.",
+    "parked_connections": "Connections that wait for their clients to come back.",
     "dead_letters_kept": "Dead letters that are kept.",
     "layer_recovering": "Whether processes register again after a loss of data, 1 or 0.",
 }
@@ -107,6 +108,7 @@ def _single(status: Status | None) -> dict[str, float]:
         "threads": load["threads"],
         "busy_share": load["busy"],
         "delayed_messages": status.delayed,
+        "parked_connections": status.parked,
         "dead_letters_kept": status.dead_letters,
         "layer_recovering": status.recovering,
     }

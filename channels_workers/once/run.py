@@ -20,7 +20,14 @@ from channels_workers.exceptions import (
     MessageError,
     OnceRefused,
 )
-from channels_workers.layers.types import CONNECT, REFUSAL, REQUEST, Committed, Session
+from channels_workers.layers.types import (
+    CONNECT,
+    REFUSAL,
+    REQUEST,
+    RESUME,
+    Committed,
+    Session,
+)
 from channels_workers.logs import fields, name_of
 from channels_workers.once import sweeper
 from channels_workers.once.postgres import commits
@@ -121,7 +128,8 @@ class Run:
         """Act on an exception that answers a socket; return any other one."""
         if error is None or is_put_off(error):
             return error
-        is_handshake = self._outbox.delivery.channel == CONNECT and self._message.reply_channel
+        channel, reply_channel = self._outbox.delivery.channel, self._message.reply_channel
+        is_handshake = channel in (CONNECT, RESUME) and reply_channel
         match error:
             case AcceptConnection() if is_handshake:
                 self._message.reply_channel.send({"accept": True})
@@ -243,7 +251,7 @@ class Run:
     def _effects_of_failure(self, failure: BaseException) -> Effects:
         delivery = self._outbox.delivery
         # An open socket ignores the refusal of a handshake.
-        is_handshake = delivery.channel == CONNECT and delivery.reply_channel
+        is_handshake = delivery.channel in (CONNECT, RESUME) and delivery.reply_channel
         refusal = REFUSAL if is_handshake else None
         try:
             effects = self._effects(refusal)

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 
 from channels_workers.conf import configuration
 from channels_workers.layers.codec import Content
-from channels_workers.layers.types import CONNECT, REQUEST
+from channels_workers.layers.types import CONNECT, REQUEST, RESUME
 from channels_workers.message import Message
 from channels_workers.session_stores import channel_session_store, session_for_message
 from channels_workers.test.client import Client
@@ -128,7 +128,7 @@ class WSClient(Client):
 
     def _complete(self, to: str, content: Content, text: Any, path: str) -> Content:
         path, mark, query = path.partition("?")
-        query_string = {"query_string": query} if mark and to in (CONNECT, REQUEST) else {}
+        query_string = {"query_string": query} if mark and to in (CONNECT, RESUME, REQUEST) else {}
         text = text or content.get("text")
         if text is not None:
             content["text"] = text if isinstance(text, str) else json_module.dumps(text)

@@ -16,7 +16,7 @@ from channels_workers.channel import Group
 from channels_workers.decorators import ConsumerDecorator
 from channels_workers.exceptions import ChannelSocketException, DenyConnection
 from channels_workers.interface.close_codes import TOKEN_REFUSED
-from channels_workers.layers.types import CONNECT, RECEIVE
+from channels_workers.layers.types import CONNECT, RECEIVE, RESUME
 from channels_workers.log_limits import flood
 from channels_workers.logs import fields, shown
 from channels_workers.message import Consumer, Message
@@ -78,7 +78,9 @@ def token_user(func: Consumer) -> Consumer:
     invalid token refuses the handshake. Without a token the user is the one in the channel session,
     or an ``AnonymousUser``. On ``websocket.receive`` it takes the frames that renew the token, for
     which the consumer does not run. Other frames, and ``websocket.disconnect``, have the user, read
-    from the database as :func:`~channels_workers.auth.channel_session_user` does.
+    from the database as :func:`~channels_workers.auth.channel_session_user` does. On
+    ``websocket.resume`` it checks the token of the new handshake. Without one, and with one of
+    another user, the connection ends.
 
     The message that brought a token has ``message.token_claims``, a dict.
     """
@@ -88,20 +90,26 @@ def token_user(func: Consumer) -> Consumer:
 def _prepare(message: Message) -> None:
     if message.channel_name == CONNECT:
         _take_of_handshake(message)
+    elif message.channel_name == RESUME:
+        _take_of_handshake(message, is_again=True)
     elif message.channel_name == RECEIVE:
         _take_of_frame(message)
     if not hasattr(message, "user"):
         set_user_of_channel(message)
 
 
-def _take_of_handshake(message: Message) -> None:
-    tokens = tokens_of(message)
-    if not tokens:
+def _take_of_handshake(message: Message, *, is_again: bool = False) -> None:
+    tokens, session = tokens_of(message), message.channel_session
+    if not tokens and not (is_again and EXPIRES_KEY in session):
         return
     try:
+        if not tokens:
+            raise TokenRefused("it resumes without one")
         if len(tokens) > 1:
             raise TokenRefused("there are several")
         found = verify(tokens[0])
+        if is_again and session.get(auth.SESSION_KEY) != _key_of(found.user):
+            raise TokenRefused("it is of another user")
         _log_in(message, found)
     except TokenRefused as error:
         raise DenyConnection(f"its token is refused: {error}") from None

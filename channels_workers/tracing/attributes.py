@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from channels_workers.layers.types import CONNECT, RECEIVE, REQUEST, server_of
+from channels_workers.layers.types import CONNECT, RECEIVE, REQUEST, RESUME, server_of
 from channels_workers.logs import shown
 from channels_workers.message import Message
 from channels_workers.tracing.hooks import Publication
@@ -15,7 +15,11 @@ SYSTEM = "channels_workers"
 GROUP, REPLY = "(group)", "(reply)"
 
 #: The names of the spans that a client begins.
-NAMES = {CONNECT: "WebSocket handshake", RECEIVE: "WebSocket frame"}
+NAMES = {
+    CONNECT: "WebSocket handshake",
+    RECEIVE: "WebSocket frame",
+    RESUME: "WebSocket handshake to resume",
+}
 
 #: Kinds of operations by the conventions; each has the same name, except the last.
 KINDS = {"deliver": "process"}

@@ -27,6 +27,7 @@ from channels_workers.layers.types import (
     CONNECT,
     RECEIVE,
     REQUEST,
+    RESUME,
     Delivery,
     Operation,
     ReplyKind,
@@ -275,7 +276,8 @@ def _closing(message: Message, error: BaseException) -> list[Operation]:
 
     Under ``DEBUG`` the client gets the error as the reason.
     """
-    is_open = message.channel_name in (CONNECT, RECEIVE) and not isinstance(error, DenyConnection)
+    is_open = message.channel_name in (CONNECT, RECEIVE, RESUME)
+    is_open = is_open and not isinstance(error, DenyConnection)
     if message.reply_channel is None or not is_open or not configuration().CLOSE_ON_ERROR:
         return []
     content: Content = {"close": CONSUMER_FAILED}
@@ -336,9 +338,9 @@ def _answer(raised: BaseException, message: Message, match: Match) -> BaseExcept
 def _answer_handshake(
     raised: AcceptConnection | DenyConnection, message: Message, match: Match
 ) -> BaseException | None:
-    if message.channel_name != CONNECT or message.reply_channel is None:
+    if message.channel_name not in (CONNECT, RESUME) or message.reply_channel is None:
         logger.error(
-            "%s raised %s on %s; only consumers of websocket.connect may raise it",
+            "%s raised %s on %s; only consumers of websocket.connect and of websocket.resume may",
             name_of(match.consumer),
             type(raised).__name__,
             message.channel_name,

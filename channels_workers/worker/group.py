@@ -22,6 +22,7 @@ from channels_workers.layers.types import (
     RECEIVE,
     REQUEST,
     REQUEST_DISCONNECT,
+    RESUME,
     STOPPED,
     Delivery,
     runs_once,
@@ -51,7 +52,7 @@ logger = logging.getLogger(__name__)
 #: the layer (s).
 LEAVE_TIME = 3.0
 
-CONNECTION_CHANNELS = frozenset((CONNECT, RECEIVE, DISCONNECT, REQUEST, REQUEST_DISCONNECT))
+CONNECTION_CHANNELS = frozenset((CONNECT, RECEIVE, DISCONNECT, RESUME, REQUEST, REQUEST_DISCONNECT))
 
 
 class WorkerGroup:

@@ -13,7 +13,14 @@ import time
 from channels_workers.conf import configuration
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
-from channels_workers.layers.types import CONNECT, REFUSAL, REQUEST, Delivery, Operation
+from channels_workers.layers.types import (
+    CONNECT,
+    REFUSAL,
+    REQUEST,
+    RESUME,
+    Delivery,
+    Operation,
+)
 from channels_workers.logs import fields
 from channels_workers.transient import is_retried
 from channels_workers.worker.log_fields import delivery_fields
@@ -78,13 +85,13 @@ def is_last(delivery: Delivery, error: BaseException | None) -> bool:
 
 def is_answered(channel: str) -> bool:
     """Say whether a client waits for the answer to a message of *channel*."""
-    return channel in (CONNECT, REQUEST)
+    return channel in (CONNECT, RESUME, REQUEST)
 
 
 def refusal(
     reply_channel: str | None, channel: str, layer: WorkerLayer, why: str = ""
 ) -> list[Operation]:
-    """Return the refusal of a handshake or a request from *channel*.
+    """Return the refusal of a handshake, to connect or to resume, or a request from *channel*.
 
     A socket that is open ignores it. It is empty for other messages, and for those without a
     connection. *why* is for the log of the server, and not for the client.
@@ -185,7 +192,7 @@ DEAD_LETTER = "Message %s on %s is a dead letter now"
 
 def _ending(delivery: Delivery) -> tuple[str, dict[str, str | int]]:
     """Return the text and the fields of the line about a message that fails too often."""
-    if delivery.channel == CONNECT:
+    if delivery.channel in (CONNECT, RESUME):
         text = "The handshake of message %s on %s is refused"
         return text, delivery_fields("handshake_failed", delivery)
     if delivery.channel == REQUEST:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from channels_workers import recorder
 from channels_workers.exceptions import DenyConnection
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.types import CONNECT, Delivery
+from channels_workers.layers.types import CONNECT, RESUME, Delivery
 from channels_workers.logs import name_of
 from channels_workers.middleware import RunCoroutine
 from channels_workers.outbox import Rest, never_ended
@@ -86,7 +86,10 @@ def outcome_of(delivery: Delivery, outcome: Outcome | None) -> str:
         return _put_off(delivery, outcome.error)
     if isinstance(outcome.error, ConsumerTimedOut):
         return TIMED_OUT
-    is_refused = isinstance(outcome.error, DenyConnection) and delivery.channel == CONNECT
+    is_refused = isinstance(outcome.error, DenyConnection) and delivery.channel in (
+        CONNECT,
+        RESUME,
+    )
     has_run = outcome.consumer is not None
     return DONE if has_run and (outcome.error is None or is_refused) else FAILED
 

@@ -71,6 +71,21 @@ describe("A resumable Connection", () => {
     assert.deepEqual(all.opened.at(-1), { resumed: true, gap: true, lost: 0 });
   });
 
+  it("takes another token at any time", () => {
+    const all = begun();
+    FakeWebSocket.last.accept();
+    answer();
+    FakeWebSocket.last.receive('{"type": "channels_workers.resume", "token": "t2", "seconds": 30}');
+    all.connection.send("a");
+    FakeWebSocket.last.end();
+    all.connection.open();
+    assert.deepEqual(all.frames, []);
+    assert.equal(FakeWebSocket.last.protocols.at(-1), "resume.t2.0");
+    FakeWebSocket.last.accept();
+    answer({ resumed: true, received: 0 });
+    assert.deepEqual(FakeWebSocket.last.sent, ["a"]);
+  });
+
   it("begins anew if the server does", () => {
     const all = begun();
     lived(all, { sent: ["a"], received: ["1"] });

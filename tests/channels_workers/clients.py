@@ -11,6 +11,7 @@ from channels_workers.layers.types import (
     CONNECT,
     DISCONNECT,
     RECEIVE,
+    RESUME,
     Delivery,
     Finished,
 )
@@ -71,6 +72,10 @@ class Client:
         """Publish the handshake and return the message id."""
         return self._publish(CONNECT, content)
 
+    def resume(self, **content: Any) -> str:
+        """Publish the handshake of another socket of it, and return the message id."""
+        return self._publish(RESUME, content)
+
     def send(self, text: str) -> str:
         """Publish a frame and return the message id."""
         return self._publish(RECEIVE, {"text": text})
@@ -99,7 +104,7 @@ class Client:
 
 def pull_one(layer: InMemoryChannelLayer, *channels: str) -> Delivery:
     """The one queued delivery of *channels*, by default of the WebSocket channels."""
-    names = channels or (CONNECT, RECEIVE, DISCONNECT)
+    names = channels or (CONNECT, RECEIVE, DISCONNECT, RESUME)
     found = layer.pull(names, "worker of the test", 0)
     assert len(found) == 1, f"One message was expected to wait in {names}, not {found}."
     return found[0]

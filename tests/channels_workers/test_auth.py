@@ -294,3 +294,57 @@ def test_the_anonymous_user_is_djangos(client_socket: Client, run_next: RunNext)
     client_socket.connect()
     run_next(look)
     assert seen == [(None, AnonymousUser())]
+
+
+@pytest.mark.parametrize("decorator", FROM_HTTP)
+def test_the_same_user_may_resume(
+    decorator: Decorator, client_socket: Client, browser: Browser, run_next: RunNext
+) -> None:
+    client_socket.connect(headers=headers(browser))
+    run_next(decorator(tell))
+    client_socket.resume(headers=headers(browser))
+    run_next(decorator(tell))
+    assert told(client_socket) == [ANN, ANN]
+    assert client_socket.replies == []
+
+
+@pytest.mark.parametrize("decorator", FROM_HTTP)
+@pytest.mark.parametrize("who", ["another user", "nobody"])
+def test_another_user_may_not_resume(
+    who: str, decorator: Decorator, client_socket: Client, browser: Browser, run_next: RunNext
+) -> None:
+    client_socket.connect(headers=headers(browser))
+    run_next(decorator(tell))
+    if who == "another user":
+        browser.force_login(get_user_model().objects.create_user("bob"))
+        client_socket.resume(headers=headers(browser))
+    else:
+        client_socket.resume()
+    run_next(decorator(tell))
+    assert told(client_socket) == [ANN]
+    assert client_socket.replies == [{"close": True}]
+
+
+def test_a_user_may_not_resume_what_nobody_began(
+    client_socket: Client, browser: Browser, run_next: RunNext
+) -> None:
+    client_socket.connect()
+    run_next(channel_session_user_from_http(tell))
+    client_socket.resume()
+    run_next(channel_session_user_from_http(tell))
+    client_socket.resume(headers=headers(browser))
+    run_next(channel_session_user_from_http(tell))
+    assert told(client_socket) == [NOBODY, NOBODY]
+    assert client_socket.replies == [{"close": True}]
+
+
+def test_a_consumer_that_fails_refuses_to_resume(client_socket: Client, run_next: RunNext) -> None:
+    def fail(message: Message) -> None:
+        raise RuntimeError("broken")
+
+    client_socket.connect()
+    run_next(lambda message: None)
+    client_socket.resume()
+    run_next(fail)
+    [reply] = client_socket.replies
+    assert reply["accept"] is False

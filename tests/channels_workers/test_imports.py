@@ -56,7 +56,7 @@ ROWS = [
     ["layers", "layers.base"],
     ["layers.channel_layer", "layers.admin", "layers.relays"],
     ["layers.server", "layers.status"],
-    ["layers.aside", "layers.clock", "layers.mailboxes", "layers.positions"],
+    ["layers.aside", "layers.clock", "layers.kept", "layers.mailboxes", "layers.positions"],
     ["tracing.hooks"],
     ["layers.codec", "layers.history", "layers.liveness", "layers.types"],
     ["interface.script_name", "transient"],

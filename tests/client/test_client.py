@@ -11,6 +11,7 @@ import pytest
 
 from labs.harness.processes import Processes
 from labs.harness.project import ROOT
+from labs.harness.relay import Relay
 from tests.client.conftest import NODE
 from tests.conftest import StartWeb, StartWorker
 from tests.docs.pages import page
@@ -53,6 +54,30 @@ const saying = setInterval(() => {
   if (++said > COUNT) return outbox.size || (clearInterval(saying), connection.close());
   outbox.add(said);
   flush();
+}, 20);
+"""
+
+
+#: Sends each number once, and goes on with the same connection of the server after each loss.
+GO_ON = """
+import { Connection, Resumption } from "channels-workers";
+
+const options = { resume: new Resumption(), firstDelay: 50, longestDelay: 500 };
+const connection = new Connection(process.argv[2], options);
+let said = 0;
+
+connection.on("state", ({ name, resumed, gap, lost }) => {
+  if (name === "open") console.log(`open ${resumed} ${gap ?? ""} ${lost ?? ""}`);
+});
+connection.on("data", (text) => {
+  console.log(text);
+  if (text === "echo COUNT") connection.close();
+});
+connection.open();
+
+const saying = setInterval(() => {
+  while (said < COUNT && connection.send(String(said + 1)) && ++said % 3);
+  if (said === COUNT) clearInterval(saying);
 }, 20);
 """
 
@@ -134,3 +159,36 @@ def test_nothing_is_lost_while_server_and_worker_are_killed(
     numbers = [int(line.split()[1]) for line in node.lines if line.startswith("back ")]
     assert numbers == list(range(1, COUNT + 1))
     assert [line for line in node.lines if line.startswith("state ")][-1] == "state closed 1000"
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_a_resumed_connection_misses_nothing(
+    kind: str,
+    installed: Path,
+    start_process: Processes,
+    start_web: StartWeb,
+    start_worker: StartWorker,
+) -> None:
+    env = {"DJANGO_SETTINGS_MODULE": "tests.processes.resumable"}
+    start_worker(env=env)
+    server = start_web(kind, env=env)
+    script = installed / f"go-on-{kind}.mjs"
+    script.write_text(GO_ON.replace("COUNT", str(COUNT)))
+    with Relay(server.port) as network:
+        address = f"ws://127.0.0.1:{network.port}/echo/"
+        node = start_process([NODE, script, address], cwd=installed)
+        for number in (10, 50, 90):
+            node.wait_for_line(f"echo {number}$")
+            network.cut()
+        node.wait_for_line("echo 130$")
+        server.process.terminate()
+        start_web(kind, env=env, port=server.port)
+        assert node.wait(timeout=60) == 0
+    echoes = [int(line.split()[1]) for line in node.lines if line.startswith("echo ")]
+    opened = [line.split()[1:] for line in node.lines if line.startswith("open ")]
+    assert opened[0] == ["false"]
+    assert ["true", "false", "0"] in opened[1:]
+    assert all(each[0] == "true" and each[2] == "0" for each in opened[1:])
+    if not any(each[1] == "true" for each in opened[1:]):
+        assert echoes == list(range(1, COUNT + 1))
+    assert echoes == sorted(set(echoes))

@@ -9,7 +9,7 @@ from channels_workers.conf import configuration
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.clock import OwnClock
-from channels_workers.layers.memory import delays
+from channels_workers.layers.memory import delays, kept
 from channels_workers.layers.memory.plan import dead_letter
 from channels_workers.layers.memory.store import Store, Stream, process_of
 from channels_workers.layers.status import (
@@ -28,9 +28,10 @@ from channels_workers.layers.types import (
     Due,
     NewDeadLetter,
     Refusals,
+    ReplyKind,
     is_request,
+    kind_of,
     runs_once,
-    server_of,
 )
 
 #: Matches the form of a token, which a dead letter has as its id.
@@ -106,7 +107,11 @@ class MemoryAdmin(LayerAdmin):
             held = [one for name in ids for one in store.held_by(name)]
             dead = [NewDeadLetter(it.channel, it.id) for it in held if not self._hand_on(it)]
             for reply in self._connections_of(process):
-                store.close(reply, 1006)
+                if kind_of(reply) is ReplyKind.KEPT:
+                    kept.park(store, reply, 1006)
+                else:
+                    store.close(reply, 1006)
+            kept.bound(store)
             store.forget_process(process)
             store.awaiting_cleanup.discard(process)
             return dead
@@ -122,7 +127,7 @@ class MemoryAdmin(LayerAdmin):
         return True
 
     def _connections_of(self, server: str) -> list[str]:
-        return [reply for reply in self.store.records if server_of(reply) == server]
+        return [reply for reply in self.store.records if self.store.server_of(reply) == server]
 
     # Dead letters
 
@@ -219,6 +224,7 @@ class MemoryAdmin(LayerAdmin):
                 next_due=min((later.due for later in store.delayed.values()), default=None),
                 histories=len(store.histories.by_group),
                 history_bytes=store.histories.size,
+                parked=len(kept.waiting(store)),
             )
 
 

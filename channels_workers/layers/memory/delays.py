@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from channels_workers.exceptions import ChannelFull
+from channels_workers.layers.memory import kept
 from channels_workers.layers.memory.plan import Plan
 from channels_workers.layers.memory.store import Later, Store
 from channels_workers.layers.types import FULL_PAUSE, DelayedMessage, Delivery, Due
@@ -31,8 +32,11 @@ def send_due(store: Store, most: int) -> Due:
         else:
             later.due = now + FULL_PAUSE
             full[later.channel] = None
-    left = min((later.due for later in store.delayed.values()), default=None)
-    return Due(sent, None if left is None else max(0.0, left - now), tuple(full))
+    ended = kept.end_due(store, now, most)
+    times = [later.due for later in store.delayed.values()]
+    times += [at for at, _ in kept.waiting(store)[:1]] if store.kept else []
+    left = min(times, default=None)
+    return Due(sent, None if left is None else max(0.0, left - now), tuple(full), ended)
 
 
 def _send(store: Store, name: str, later: Later) -> bool:

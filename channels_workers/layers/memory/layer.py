@@ -16,12 +16,15 @@ from channels_workers.layers.clock import OwnClock
 from channels_workers.layers.codec import Content
 from channels_workers.layers.history import Joined
 from channels_workers.layers.memory.admin import MemoryAdmin
+from channels_workers.layers.memory.kept import MemoryKept
 from channels_workers.layers.memory.plan import Plan, dead_letter
 from channels_workers.layers.memory.relays import MemoryRelays
 from channels_workers.layers.memory.store import DISCONNECTING, IDLE, Record, Store, Stream
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
     CONNECT,
+    KEPT_MARK,
+    RESUME,
     Closed,
     Committed,
     Delivery,
@@ -75,6 +78,7 @@ class InMemoryChannelLayer(WorkerLayer):
         self.clock = OwnClock()
         self.admin = MemoryAdmin(self.store, self.refusals)
         self.relays = MemoryRelays(self.store, self.get_capacity, self.histories)
+        self.kept = MemoryKept(self.store, self.start_server, self.detach)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_unheard_logged = False
         self._instruments: LayerInstruments | None = None
@@ -87,6 +91,7 @@ class InMemoryChannelLayer(WorkerLayer):
         self._loop, self.store = None, Store()
         self.admin = MemoryAdmin(self.store, self.refusals)
         self.relays = MemoryRelays(self.store, self.get_capacity, self.histories)
+        self.kept = MemoryKept(self.store, self.start_server, self.detach)
 
     def __str__(self) -> str:
         return "InMemoryChannelLayer"
@@ -146,6 +151,8 @@ class InMemoryChannelLayer(WorkerLayer):
                 self.store.republish(reply, snapshot)
             for reply in server.unrestored():
                 self.store.republish(reply, None)
+        for server_id, reply, payload in server.kept.take_hand_overs():
+            self.store.hand_over(server_id, reply, payload)
         server.unreadable.clear()
         server.ended.clear()
         return len(entries)
@@ -164,12 +171,20 @@ class InMemoryChannelLayer(WorkerLayer):
         done: Callable[[Published | Exception], object],
     ) -> None:
         """Publish a message of a connection, exactly once, before this returns."""
-        message = (channel, reply_channel, order, payload, disconnect_payload)
+        asking = self._asking(reply_channel)
+        if asking is not None and channel == RESUME and self._server is not None:
+            self._server.kept.note_resume(reply_channel)
+        message = (channel, reply_channel, order, payload, disconnect_payload, asking)
         try:
             published: Published | Exception = self.store.publish(*message)
         except Exception as error:  # noqa: BLE001  (the caller handles it)
             published = error
         done(published)
+
+    def _asking(self, reply_channel: str) -> str | None:
+        """Return the server of this process, if the connection is a kept one."""
+        is_kept = KEPT_MARK in reply_channel and self._server is not None
+        return self._server.id if is_kept and self._server is not None else None
 
     async def withdraw(self, reply_channel: str) -> bool:
         """Delete a request that no worker has taken."""
@@ -181,7 +196,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection."""
-        return self.store.close(reply_channel, code)
+        return self.store.close(reply_channel, code, self._asking(reply_channel))
 
     def inbox_lag(self) -> float | None:
         """Return how old the oldest entry of the inbox is (s); 0 if there is none."""

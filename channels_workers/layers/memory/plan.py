@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from channels_workers.conf import configuration
 from channels_workers.exceptions import ChannelFull
 from channels_workers.layers.history import Histories, Joined, Limits, Position
 from channels_workers.layers.memory.histories import History
-from channels_workers.layers.memory.store import Later, Record, Store
+from channels_workers.layers.memory.store import KeptData, Later, Record, Store
 from channels_workers.layers.types import (
     CONNECT,
     DELAY,
+    KEPT_MARK,
     REQUEST,
+    RESUME,
     DeadLetter,
     Delivery,
     GroupSend,
@@ -27,7 +29,6 @@ from channels_workers.layers.types import (
     Resume,
     Send,
     SendLater,
-    server_of,
 )
 
 
@@ -50,6 +51,8 @@ class Plan:
         self._delayed: dict[str, Later] = {}
         #: Group, member, and whether it joins; ordinary channels have ``*`` before their name.
         self._changes: list[tuple[str, str, bool]] = []
+        #: The same for kept connections, whose next server joins the groups again.
+        self._kept_groups: list[tuple[str, str, bool]] = []
         self._lengths: dict[str, int] = {}
         #: The members of changed groups after the changes.
         self._members: dict[str, set[str]] = {}
@@ -57,7 +60,7 @@ class Plan:
     def resume(self, wanted: Resume) -> Joined:
         """Plan the join of a group with history, and what it replays; see ``resume.lua``."""
         group, channel, since, _ = wanted
-        history, server = self._open(group, wanted.limits)[0], server_of(channel)
+        history, server = self._open(group, wanted.limits)[0], self.store.server_of(channel)
         history.trim(wanted.limits, self.store.clock())
         missed = history.missed(since)
         if missed and self.store.inbox_size(server or "") > configuration().INBOX_BYTES // 2:
@@ -71,6 +74,7 @@ class Plan:
                 value = f"{group}:{position}:".encode() + payload
                 self._tell(server, InboxOperation(InboxKind.REPLAY, channel, value))
             self._change(group, server, joins=True)
+        self._note_kept(channel, group, joins=True)
         return Joined(history.position, is_gap, len(missed))
 
     def _tell(self, server: str | None, operation: InboxOperation) -> None:
@@ -83,6 +87,11 @@ class Plan:
             self._kept[group] = self.store.histories.get(group), limits, []
         history, _, payloads = self._kept[group]
         return history, payloads
+
+    def tell_server(self, server: str, operation: InboxOperation) -> None:
+        """Plan an operation for *server*, if it is registered."""
+        if server in self.store.counters:
+            self._inboxes[server].append(operation)
 
     def add_all(self, operations: Sequence[Operation], parent: str) -> None:
         """Plan *operations*; their messages get ids below *parent*."""
@@ -101,7 +110,8 @@ class Plan:
 
     def finish_order(self, reply: str, record: Record, *, ends: bool = False) -> None:
         """Finish the pending message of a connection, and plan to tell its server."""
-        operation, server = self.store.finish_order(reply, record, ends=ends), server_of(reply)
+        server = self.store.server_of(reply)  # before the connection ends
+        operation = self.store.finish_order(reply, record, ends=ends)
         if operation and server and server in self.store.counters:
             self._inboxes[server].append(operation)
 
@@ -109,11 +119,7 @@ class Plan:
         """Write everything."""
         store = self.store
         entries = {server: store.add_to_inbox(server, it) for server, it in self._inboxes.items()}
-        for group, member, joins in self._changes:
-            if joins:
-                store.groups[group][member] = entries.get(member, "")
-            else:
-                store.leave_group(group, member)
+        self._write_groups(entries)
         for message in self._messages:
             store.add_message(message)
         store.delayed.update(self._delayed)
@@ -125,10 +131,22 @@ class Plan:
             if server in store.inbox_listeners:
                 store.inbox_listeners[server]()
 
+    def _write_groups(self, entries: Mapping[str, str]) -> None:
+        store = self.store
+        for group, member, joins in self._changes:
+            if joins:
+                store.groups[group][member] = entries.get(member, "")
+            else:
+                store.leave_group(group, member)
+        for reply, group, joins in self._kept_groups:
+            if reply in store.records:
+                groups = store.kept.setdefault(reply, KeptData()).groups
+                (groups.add if joins else groups.discard)(group)
+
     def send(self, message: Delivery) -> None:
         """Plan to send *message*; raise :class:`ChannelFull` if its channel is full."""
         channel = message.channel
-        server = server_of(channel)
+        server = self.store.server_of(channel)
         if server is None:
             length = self._lengths.get(channel)
             if length is None:
@@ -171,22 +189,28 @@ class Plan:
                 self._inboxes[member].append(sent)
 
     def _join(self, group: str, channel: str) -> None:
-        server = server_of(channel)
+        server = self.store.server_of(channel)
         if server is None:
             self._change(group, f"*{channel}", joins=True)
         elif server in self.store.counters:
             joined = InboxOperation(InboxKind.JOIN, group, channel.encode())
             self._inboxes[server].append(joined)
             self._change(group, server, joins=True)
+        self._note_kept(channel, group, joins=True)
 
     def _leave(self, group: str, channel: str) -> None:
         # A server itself leaves the group, once it has no member left.
-        server = server_of(channel)
+        server = self.store.server_of(channel)
         if server is None:
             self._change(group, f"*{channel}", joins=False)
         elif server in self.store.counters:
             left = InboxOperation(InboxKind.LEAVE, group, channel.encode())
             self._inboxes[server].append(left)
+        self._note_kept(channel, group, joins=False)
+
+    def _note_kept(self, channel: str, group: str, *, joins: bool) -> None:
+        if KEPT_MARK in channel:
+            self._kept_groups.append((channel, group, joins))
 
     def _change(self, group: str, member: str, *, joins: bool) -> None:
         if group not in self._members:
@@ -207,8 +231,8 @@ def dead_letter(store: Store, delivery: Delivery, reason: str, refusals: Refusal
     record = store.waiting_for(held)
     if record is not None and held.reply_channel is not None:
         plan = Plan(store, lambda channel: 0)
-        if held.channel in (CONNECT, REQUEST):
-            refusal = refusals.handshake if held.channel == CONNECT else refusals.request
+        if held.channel in (CONNECT, RESUME, REQUEST):
+            refusal = refusals.request if held.channel == REQUEST else refusals.handshake
             plan.add_all([Send(held.reply_channel, refusal)], held.id)
         plan.finish_order(held.reply_channel, record)
         plan.write()

@@ -13,6 +13,8 @@ from channels_workers.exceptions import ServerEvicted
 from channels_workers.layers.memory.histories import MemoryHistories
 from channels_workers.layers.server import Departure
 from channels_workers.layers.types import (
+    KEPT_MARK,
+    RESUME,
     Closed,
     ConnectionSnapshot,
     DeadLetter,
@@ -71,6 +73,21 @@ class Stream:
         return len(self.waiting) + len(self.pending)
 
 
+@dataclass
+class KeptData:
+    """What differs from a connection that was never lost; see ``lib/kept.lua``.
+
+    *server* is "" if it is the one in the name. The disconnect of a *parked* connection, with this
+    code, is *due* then, in seconds of the clock of the store, unless it is published already.
+    """
+
+    server: str = ""
+    resumes: int = 0
+    parked: int | None = None
+    due: float | None = None
+    groups: set[str] = field(default_factory=set)
+
+
 class Store:
     """All data of a memory layer; several layers may share it.
 
@@ -98,6 +115,7 @@ class Store:
         self.inboxes: dict[str, list[InboxEntry]] = defaultdict(list)
         self.records: dict[str, Record] = {}
         self.sessions: dict[str, bytes] = {}
+        self.kept: dict[str, KeptData] = {}
         #: What the servers of requests have told their consumers.
         self.told: dict[str, deque[bytes]] = {}
         #: The members of groups: a server has the id of the inbox entry of its last join, an
@@ -157,6 +175,13 @@ class Store:
         entry = InboxEntry(next(self.tokens), operations)
         self.inboxes[server].append(entry)
         return entry.id
+
+    def hand_over(self, server: str, reply: str, payload: bytes) -> None:
+        """Give the new server of a connection what the former one had; see ``hand_over.lua``."""
+        with self.changed:
+            if server in self.counters:
+                self.add_to_inbox(server, [InboxOperation(InboxKind.HAND_OVER, reply, payload)])
+                self.inbox_listeners.get(server, lambda: None)()
 
     def inbox_size(self, server: str) -> int:
         """Return how many bytes of values an inbox has."""
@@ -257,19 +282,39 @@ class Store:
 
     # Connections
 
+    def server_of(self, channel: str) -> str | None:
+        """Return the server of a reply channel, None for an ordinary channel."""
+        if KEPT_MARK in channel and (kept := self.kept.get(channel)) is not None and kept.server:
+            return kept.server
+        return server_of(channel)
+
+    def has_moved(self, reply: str, asking: str | None) -> bool:
+        """Say whether a server other than *asking* has adopted a connection."""
+        kept = self.kept.get(reply) if asking else None
+        return kept is not None and kept.server not in ("", asking)
+
     def publish(
-        self, channel: str, reply: str, order: int, payload: bytes, disconnect_payload: bytes
+        self,
+        channel: str,
+        reply: str,
+        order: int,
+        payload: bytes,
+        disconnect_payload: bytes,
+        asking: str | None = None,
     ) -> Published:
         """Publish a message of a connection, exactly once; see ``publish.lua``.
+
+        *asking* is the server of a kept connection.
 
         Raises ServerEvicted if the server is not registered, RuntimeError for an order that cannot
         follow.
         """
         with self.changed:
+            if self.has_moved(reply, asking):
+                return Published.MOVED
             record = self.records.get(reply)
             if record is None:
-                if server_of(reply) not in self.counters:
-                    raise ServerEvicted(f"The server of {reply} is not registered.")
+                self._require_server(asking or server_of(reply))
                 if order != 0:
                     return Published.GONE
                 record = Record(-1, IDLE, disconnect_payload)
@@ -282,7 +327,16 @@ class Store:
             record.order, record.state = order, BUSY
             self.records[reply] = record
             self._publish_order(reply, record, channel, payload)
+            self._count_resumes(channel, reply)
             return Published.PUBLISHED
+
+    def _count_resumes(self, channel: str, reply: str) -> None:
+        if channel == RESUME:
+            self.kept.setdefault(reply, KeptData()).resumes += 1
+
+    def _require_server(self, server: str | None) -> None:
+        if server not in self.counters:
+            raise ServerEvicted(f"The server {server} is not registered.")
 
     def republish(self, reply: str, snapshot: ConnectionSnapshot | None) -> None:
         """Publish the pending message again, if a flush deleted it; see ``republish.lua``.
@@ -317,12 +371,19 @@ class Store:
         stream = self.stream(channel)
         return record.token in stream.waiting or record.token in stream.pending
 
-    def close(self, reply: str, code: int) -> Closed:
-        """End a connection; see ``close.lua``."""
+    def close(self, reply: str, code: int, asking: str | None = None) -> Closed:
+        """End a connection; see ``close.lua``. *asking* is the server of a kept connection."""
         with self.changed:
             record = self.records.get(reply)
-            if record is None:
+            if record is None or self.has_moved(reply, asking):
                 return Closed.GONE
+            if (kept := self.kept.get(reply)) is not None:
+                kept.parked = kept.due = None
+            return self.end_connection(reply, record, code)
+
+    def end_connection(self, reply: str, record: Record, code: int) -> Closed:
+        """Publish the disconnect of a connection; see ``lib/connection.lua``."""
+        with self.changed:
             if record.state in (CLOSING, DISCONNECTING):
                 return Closed.REPEATED
             record.code = code
@@ -342,7 +403,7 @@ class Store:
 
     def _withdraw(self, reply: str, record: Record) -> bool:
         channel = first_channel(reply)
-        if record.order != 0 or self._is_taken(channel, record):
+        if record.order != 0 or self.is_taken(channel, record):
             return False
         del self.stream(channel).waiting[record.token]
         self.forget_empty(channel)
@@ -398,7 +459,8 @@ class Store:
             if session.reply_channel in self.records:
                 self.sessions[session.reply_channel] = session.payload
 
-    def _is_taken(self, channel: str, record: Record) -> bool:
+    def is_taken(self, channel: str, record: Record) -> bool:
+        """Say whether a worker holds the pending message, or has begun to run it before."""
         waiting = self.stream(channel).waiting.get(record.token)
         return waiting is None or waiting.attempts + waiting.failures + waiting.deaths > 0
 
@@ -423,7 +485,7 @@ class Store:
         self._publish_order(reply, record, last_channel(reply), record.disconnect_payload)
 
     def _delete_connection(self, reply: str) -> None:
-        for known in (self.records, self.sessions, self.told):
+        for known in (self.records, self.sessions, self.told, self.kept):
             known.pop(reply, None)
 
 

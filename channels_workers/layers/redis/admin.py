@@ -117,6 +117,7 @@ class RedisAdmin(LayerAdmin):
         """Clean up after a dead process, in small steps; return new dead letters."""
         limits, name = configuration(), wire.written_name(process)
         rest: Arguments = [CLEANED, limits.DELIVERIES, limits.DEAD_LETTERS, *self._refusals]
+        rest.append(limits.PARKED)
         cursor, dead_letters = b"", list[bytes]()
         while cursor != b"done":
             cursor, *found = self._call(Request("clean_up", [name, cursor, *rest]))

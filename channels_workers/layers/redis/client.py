@@ -32,6 +32,7 @@ from channels_workers.layers.redis.hosts import (
 from channels_workers.layers.redis.requests import Request, load_scripts
 from channels_workers.layers.redis.resp import Command, raised
 from channels_workers.layers.redis.scripts import script
+from channels_workers.layers.types import KEPT_MARK
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -54,10 +55,14 @@ KEPT = (
     ),
     *("aside_logged", "relays", "relayed"),
     *("histories", "history_order"),  # deleted in one step
+    "parked",
 )
 
 #: Keys named by a living process, which a flush keeps, too.
 KEPT_OF_LIVING = ("inbox", "connections", "session", "groups", "ended")
+
+#: Keys of kept connections, which may be at another server than the one in their names.
+OF_KEPT = (b"kept", b"session")
 
 
 class Client:
@@ -237,6 +242,8 @@ class Client:
                 kind, _, name = key[len(self.prefix.encode()) :].partition(b":")
                 if kind == b"group":
                     self.call(Request("prune_group", [name, own]))
+                elif kind in OF_KEPT and KEPT_MARK.encode() in name:
+                    self.call(Request("prune_kept", [name]))
                 elif not _is_kept(kind, name, living) or key == left:
                     self.redis.unlink(key)
         self.call(Request("announce_flush", [own]))

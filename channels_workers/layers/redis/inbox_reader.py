@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from channels_workers.backoff import Backoff
+from channels_workers.layers.kept import HandOver
 from channels_workers.layers.redis import hosts, wire
 from channels_workers.layers.redis.async_pipeline import AsyncPipeline
 from channels_workers.layers.redis.options import Host
@@ -53,6 +54,9 @@ class Listener(Protocol):
 
     def republish(self) -> None:
         """Note a flush, which has deleted the pending messages of connections."""
+
+    def hand_over(self, found: Iterable[HandOver]) -> None:
+        """Note connections that other servers have adopted."""
 
     def mend_inbox(self) -> None:
         """Note that the key of the inbox is not a stream, or has no ids left."""
@@ -148,6 +152,8 @@ class InboxReader:
             if self.server.was_flushed:
                 self.server.was_flushed = False
                 self.listener.republish()
+            if self.server.kept.hand_overs:
+                self.listener.hand_over(self.server.kept.take_hand_overs())
             size = sum(len(operation.value) for operation in entry.operations)
             self._largest = max(self._largest, size)
             self._untrimmed += size

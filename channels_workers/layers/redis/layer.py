@@ -14,9 +14,10 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.clock import LayerClock
 from channels_workers.layers.codec import Content
 from channels_workers.layers.history import Joined
-from channels_workers.layers.redis import requests, told, wire
+from channels_workers.layers.redis import kept_requests, requests, told, wire
 from channels_workers.layers.redis.admin import RedisAdmin
 from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.kept import RedisKept
 from channels_workers.layers.redis.registration import Registration, Registrations
 from channels_workers.layers.redis.relays import RedisRelays
 from channels_workers.layers.redis.requests import Request
@@ -26,6 +27,8 @@ from channels_workers.layers.redis.statistics import read_channel, read_global
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
+    KEPT_MARK,
+    RESUME,
     Closed,
     Committed,
     Delivery,
@@ -61,6 +64,7 @@ class RedisChannelLayer(WorkerLayer):
         self.streams = Streams(self.client, self.refusals)
         self.admin = RedisAdmin(self.client, self.refusals)
         self.relays = RedisRelays(self.client, self.get_capacity, self.histories)
+        self.kept = RedisKept(self)
         self._registrations = Registrations(self.client)
         self._server_session: ServerSession | None = None
         self._of_parents: list[ServerSession] = []
@@ -107,10 +111,10 @@ class RedisChannelLayer(WorkerLayer):
 
     async def first_attempt(self) -> None:
         """Wait for the first attempt to register the server; raise its error."""
-        await self._living_session().first_attempt()
+        await self.living_session().first_attempt()
 
     async def _until_registered(self) -> None:
-        while not await self._living_session().registered():
+        while not await self.living_session().registered():
             pass  # it ended with another event loop; the next session is in this one
 
     def _make_home(self, server: Server) -> None:
@@ -121,7 +125,7 @@ class RedisChannelLayer(WorkerLayer):
 
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
         if departures:
-            self._living_session().depart(departures)
+            self.living_session().depart(departures)
 
     def _home(self) -> asyncio.AbstractEventLoop | None:
         session = self._running_session()
@@ -131,13 +135,14 @@ class RedisChannelLayer(WorkerLayer):
         session = self._server_session
         return None if session is None or session.ended() else session
 
-    def _living_session(self) -> ServerSession:
+    def living_session(self) -> ServerSession:
+        """Return the session of the server of this process; LayerUnavailable without a server."""
         session = self._server_session
         if session is None or self._server is None:
             raise LayerUnavailable("No server of this layer runs in this process.")
         if session.ended():
             self._make_home(self._server)
-            return self._living_session()
+            return self.living_session()
         return session
 
     def forget_server(self) -> None:
@@ -161,17 +166,24 @@ class RedisChannelLayer(WorkerLayer):
         done: Callable[[Published | Exception], object],
     ) -> None:
         """Publish a message of a connection, exactly once; call *done* after that."""
-        message: Arguments = [channel, reply_channel, order, payload, disconnect_payload]
+        session, asked = self.living_session(), reply_channel
+        if KEPT_MARK in reply_channel:
+            asked = kept_requests.asked(session.server.id, reply_channel)
+            if channel == RESUME:
+                session.server.kept.note_resume(reply_channel)
+        message: Arguments = [channel, asked, order, payload, disconnect_payload]
         request = Request("publish", message, in_epoch=True, read=wire.read_published)
-        self._living_session().writer.add(request, done)
+        session.writer.add(request, done)
 
     async def close(self, reply_channel: str, code: int) -> Closed:
         """End a connection; this waits while Redis is away."""
-        session = self._living_session()
+        session = self.living_session()
         server = session.server
         if not server.end(reply_channel, code):
             return Closed.GONE
-        reply = await session.call(Request("close", [reply_channel, code], in_epoch=True))
+        server.kept.note_parked(reply_channel, None)
+        asked = kept_requests.asked(server.id, reply_channel)
+        reply = await session.call(Request("close", [asked, code], in_epoch=True))
         closed = Closed(reply.decode())
         if closed is Closed.WITHDRAWN:
             server.forget_end(reply_channel)
@@ -182,7 +194,7 @@ class RedisChannelLayer(WorkerLayer):
 
     async def withdraw(self, reply_channel: str) -> bool:
         """Delete a request that no worker has taken; this waits while Redis is away."""
-        session = self._living_session()
+        session = self.living_session()
         try:
             return bool(await session.call(Request("withdraw", [reply_channel], in_epoch=True)))
         finally:
@@ -191,7 +203,7 @@ class RedisChannelLayer(WorkerLayer):
     def tell(self, reply_channel: str, payload: bytes) -> None:
         """Send *payload* to the consumer that listens to a request; wait while Redis is away."""
         try:
-            self._living_session().tell(reply_channel, payload)
+            self.living_session().tell(reply_channel, payload)
         except LayerUnavailable as error:
             requests.note_untold(error)
 

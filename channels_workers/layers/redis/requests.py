@@ -14,6 +14,7 @@ from channels_workers.layers.redis.scripts import script
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import (
     DELAY,
+    KEPT_MARK,
     Delivery,
     Finished,
     GroupSend,
@@ -183,7 +184,7 @@ def connected(reply_channels: Iterable[str], size: int) -> Iterator[Request]:
     known: dict[str, list[Argument]] = {}
     for reply in set(reply_channels):
         if (server := server_of(reply)) is not None:
-            known.setdefault(server, []).append(reply)
+            known.setdefault("" if KEPT_MARK in reply else server, []).append(reply)
     for server, replies in known.items():
         for at in range(0, len(replies), size):
             yield Request("connected", [server, *replies[at : at + size]])
@@ -219,8 +220,9 @@ def republish(server: Server, size: int) -> Iterator[Request]:
     They forget requests that must not be published again.
     """
     pending: list[Arguments] = [[reply, "", "", b""] for reply in server.unrestored()]
+    parked = set(server.kept.parked())
     for reply, snapshot in server.snapshots():
-        if snapshot.pending or snapshot.code:
+        if snapshot.pending or snapshot.code or reply in parked:
             pending.append([reply, snapshot.order, *(snapshot.pending or ("", b""))])
     for at in range(0, len(pending), size):
         yield Request("republish", [each for part in pending[at : at + size] for each in part])

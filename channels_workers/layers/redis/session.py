@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from channels_workers.backoff import Backoff
 from channels_workers.concurrency.futures import settle
 from channels_workers.exceptions import LayerUnavailable, ServerEvicted
-from channels_workers.layers.redis import hosts, requests
+from channels_workers.layers.kept import HandOver
+from channels_workers.layers.redis import hosts, kept_requests, requests
 from channels_workers.layers.redis.async_pipeline import make_async_pipeline
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.inbox_reader import INBOX_BLOCK, InboxReader
@@ -138,6 +139,11 @@ class ServerSession:
         request = Request("mend_keys", [f"inbox:{self.server.id}", "stream"], ordered=False)
         self.writer.add(request, ignore)
 
+    def hand_over(self, found: Iterable[HandOver]) -> None:
+        """Give the new servers of connections what this one had for their clients, soon."""
+        for each in found:
+            self.writer.add(kept_requests.hand_over(each), ignore)
+
     def trim_inbox(self) -> None:
         """Trim the inbox, soon: responses of workers may fill it before the next heartbeat."""
         self._heartbeat_is_due.set()
@@ -243,7 +249,8 @@ class ServerSession:
         text = "Redis has lost its data; this server registers again"
         logger.warning(text, extra=self._fields("data_lost"))
         about = ProcessInfo.this("server")
-        parts = list(requests.restore(self.server, epoch, about, RESTORED_AT_ONCE))
+        parts = list(kept_requests.restore(self.server, epoch, RESTORED_AT_ONCE))
+        parts += requests.restore(self.server, epoch, about, RESTORED_AT_ONCE)
         unrestored = self.server.unrestored()
         self.writer.give_up(unrestored)
         for request in parts:

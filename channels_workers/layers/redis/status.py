@@ -60,6 +60,7 @@ def read_status(client: redis.Redis, prefix: str) -> Status:
         set_aside=asked("XLEN", f"{prefix}aside") or 0,
         histories=asked("ZCARD", f"{prefix}history_order") or 0,
         history_bytes=_history_bytes(asked, prefix),
+        parked=asked("ZCARD", f"{prefix}parked") or 0,
         unreadable=asked.refused + sum(each is None for each in about.values()),
     )
 

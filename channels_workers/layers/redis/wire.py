@@ -191,9 +191,9 @@ def read_dead_letter(entry: bytes, fields: Sequence[bytes]) -> DeadLetter:
 
 def read_due(reply: Sequence[Any]) -> Due:
     """Return the result of ``send_due.lua``."""
-    sent, wait, *full = reply
+    sent, ended, wait, *full = reply
     channels = (name.decode("utf-8", "backslashreplace") for name in full)
-    return Due(sent, None if wait == b"" else wait / 1e6, tuple(channels))
+    return Due(sent, None if wait == b"" else wait / 1e6, tuple(channels), ended)
 
 
 def read_delayed(reply: Sequence[Any]) -> list[DelayedMessage]:

@@ -136,6 +136,7 @@ def test_the_counts_agree_whatever_happens(steps: list[tuple[int, tuple[str, Any
         assert sockets.traffic.sockets == {
             "connecting": sum(each.is_connecting for each in known),
             "open": sum(each.is_open for each in known),
+            "parked": 0,
             "closing": sum(each.is_closed for each in known),
         }
     traffic = sockets.traffic

@@ -107,7 +107,7 @@ class RequestContract:
     ) -> None:
         channel = await process.layer.attach(Recorder(), kind)
         assert kind_of(channel) is kind
-        assert is_request(channel) is (kind is not ReplyKind.SOCKET)
+        assert is_request(channel) is (kind in (ReplyKind.SAFE, ReplyKind.ONCE))
         assert server_of(channel) == process.layer.start_server().id
         assert is_from_server(channel)
         process.layer.require_valid_channel_name(channel)

@@ -219,7 +219,9 @@ about = st.one_of(
     ).map(lambda values: json.dumps(values).encode()),
 )
 names = st.one_of(
-    st.sampled_from([b"dead", b"dead.0", b"nobody!1", b"nobody!once.1", b"*work", b"*"]), anything
+    st.sampled_from([b"dead", b"dead.0", b"nobody!1", b"nobody!once.1", b"*work", b"*"]),
+    st.sampled_from([b"dead!kept.1.1", b"!kept.", b"nobody!kept.x.1@dead"]),
+    anything,
 )
 records = st.one_of(
     anything,
@@ -252,9 +254,9 @@ message_fields = st.dictionaries(
 operations = st.dictionaries(
     st.one_of(
         anything,
-        st.tuples(st.sampled_from([b"g", b"s", b"j", b"l", b"r", b"k", b"e", b"z"]), names).map(
-            b"".join
-        ),
+        st.tuples(
+            st.sampled_from([b"g", b"s", b"j", b"l", b"r", b"k", b"e", b"m", b"o", b"z"]), names
+        ).map(b"".join),
     ),
     anything,
     min_size=1,
@@ -270,6 +272,8 @@ KEYS = {
     "dead_letters": "stream",
     "delayed": "zset",
     "delayed_messages": "hash",
+    "parked": "zset",
+    "kept:{0}!kept.60.0": "hash",
     "epoch": "string",
     "run": "string",
     "recovering": "string",
@@ -294,7 +298,7 @@ KEYS = {
 #: Those that are used after a death or a data loss.
 RARE = (
     *("dead", "groups:{0}", "stale_connections:{0}"),
-    *("recovered", "recovering", "aside_logged", "told:{1}"),
+    *("recovered", "recovering", "aside_logged", "told:{1}", "kept:{0}!kept.60.0"),
 )
 
 
@@ -325,8 +329,9 @@ def in_set(values: tuple[str, bytes]) -> Change:
     return lambda site: site.redis.sadd(site.key(values[0]), values[1])
 
 
-def in_times(name: bytes) -> Change:
-    return lambda site: site.redis.zadd(site.key("delayed"), {name: 0})
+def in_times(values: tuple[str, bytes, float]) -> Change:
+    key, name, time = values
+    return lambda site: site.redis.zadd(site.key(key), {name: time})
 
 
 def in_string(values: tuple[str, bytes]) -> Change:
@@ -352,7 +357,7 @@ changes = st.one_of(
     st.tuples(one_of("process_info", "processes"), st.none() | names, about).map(in_hash),
     st.tuples(one_of("group:group", "connections:dead", "ended:{0}"), names, anything).map(in_hash),
     st.tuples(st.just("delayed_messages"), names, delayed).map(in_hash),
-    names.map(in_times),
+    st.tuples(one_of("delayed", "parked"), names, st.sampled_from([0, 1e300])).map(in_times),
     st.tuples(one_of("awaiting_cleanup", "groups:dead"), names).map(in_set),
     st.tuples(one_of("epoch", "run", "recovering", "aside_logged", "session:{1}"), anything).map(
         in_string

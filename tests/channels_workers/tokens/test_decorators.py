@@ -393,3 +393,42 @@ def stateless(token: str) -> Any:
         is_authenticated = is_active = True
 
     return TokenUser(Stateless(), time.time() + 60)
+
+
+@BOTH_KINDS
+def test_a_token_of_the_same_user_resumes(
+    consumer: Callable[..., Any], client_socket: Client, ann: User, run_next: RunNext
+) -> None:
+    client_socket.connect(token=issue(ann, 300))
+    run_next(consumer)
+    client_socket.resume(token=issue(ann, 600))
+    run_next(consumer)
+    assert told(client_socket) == ["ann", "ann"]
+    assert is_about(client_socket.replies[-1]["expires"], 600)
+
+
+@BOTH_KINDS
+@pytest.mark.parametrize("kind", ["none", "invalid", "of another user"])
+def test_other_tokens_do_not_resume(
+    consumer: Callable[..., Any], kind: str, client_socket: Client, ann: User, run_next: RunNext
+) -> None:
+    client_socket.connect(token=issue(ann, 300))
+    run_next(consumer)
+    bob = get_user_model().objects.create_user("bob")
+    content = {"none": {}, "invalid": {"token": "a:b:c"}, "of another user": {"token": issue(bob)}}
+    client_socket.resume(**content[kind])
+    run_next(consumer)
+    assert told(client_socket) == ["ann"]
+    assert client_socket.replies[-1] == {"close": True}
+    assert session_for_reply_channel(client_socket.reply_channel)[EXPIRES_KEY] is not None
+
+
+def test_sockets_that_came_without_a_token_resume_without_one(
+    client_socket: Client, run_next: RunNext
+) -> None:
+    client_socket.connect()
+    run_next(tell)
+    client_socket.resume()
+    run_next(tell)
+    assert told(client_socket) == ["", ""]
+    assert client_socket.replies == []

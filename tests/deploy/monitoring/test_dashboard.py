@@ -26,6 +26,7 @@ GRAPHS = [panel for panel in PANELS if panel["type"] != "row"]
 #: Metrics without a panel, and why.
 LEFT_OUT = {
     "channels_workers_commit_messages": "for work on the engine: how well commits are batched",
+    "channels_workers_parked_connections": "only after a server has ended, for RESUME_TIME",
 }
 
 #: What Grafana puts in place of its variables.

@@ -4,7 +4,7 @@
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 entry, 3 consumer, 4... joins and leaves, four arguments each (outbox.lua)
--- writes   inbox:<server>, group:<name>, groups:<server>
+-- writes   inbox:<server>, group:<name>, groups:<server>, kept:<reply>
 -- returns  "done"; "stale" (the consumer no longer holds the delivery; nothing was done)
 --
 -- A connect waits for this script, so it is short: it plans nothing, as no change can be refused.
@@ -24,5 +24,6 @@ for at = 4, #ARGV, 4 do
     local told = on_key("XADD", inbox_key(server), "*", kind .. group, member)
     if kind == "j" then join_server(group, server, told) end
   end
+  if server and is_kept(member) then note_kept(member, group, kind == "j") end
 end
 return "done"

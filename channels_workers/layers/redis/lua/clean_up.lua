@@ -1,20 +1,22 @@
 -- clean_up.lua: clean up after a dead process, in small steps, one per call.
--- include: keys.lua process_info.lua connection.lua join.lua delayed.lua history.lua outbox.lua put_back.lua dead_letters.lua
+-- include: keys.lua process_info.lua connection.lua join.lua delayed.lua history.lua kept.lua outbox.lua put_back.lua dead_letters.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 the cursor that the last call returned (first: ""),
 --          3 how much to do in this call, 4 how often a message is delivered,
---          5 how many dead letters are kept, 6, 7 payloads that refuse a handshake and a request
+--          5 how many dead letters are kept, 6, 7 payloads that refuse a handshake and a request,
+--          8 how many kept connections may wait
 -- writes   channel:<name>, connections:<server>, session:<reply>, told:<reply>, group:<name>,
---          groups:<server>, inbox:<server>, ended:<server>, dead_letters, process_info, awaiting_cleanup
+--          groups:<server>, inbox:<server>, ended:<server>, dead_letters, process_info, awaiting_cleanup,
+--          kept:<reply>, parked
 -- returns  {the next cursor, or "done"; channel and id of each new dead letter}
 --
 -- Its deliveries, also those under its previous ids, go back to the other workers, except requests that
--- must not run twice. Its connections end, and it leaves its groups. Any process may repeat a call without harm.
+-- must not run twice. Its connections end, except kept ones, and it leaves its groups. Any process may repeat a call without harm.
 
 local process, from, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local deliveries, kept = tonumber(ARGV[4]), ARGV[5]
-local refusals = {["websocket.connect"] = ARGV[6], ["http.request"] = ARGV[7]}
+local refusals = {["websocket.connect"] = ARGV[6], ["websocket.resume"] = ARGV[6], ["http.request"] = ARGV[7]}
 if on_key("SISMEMBER", awaiting_cleanup, process) == 0 then return {"done"} end
 
 local plan, new_dead_letters = new_plan(), {}
@@ -80,9 +82,11 @@ local function close_connections(cursor)
   for at = 1, #found[2], 2 do
     local reply = found[2][at]
     local record = server_of(reply) == process and read_record(reply)
-    if record then close_connection(reply, record, "1006")
+    if record and is_kept(reply) then park(reply, "1006")
+    elseif record then close_connection(reply, record, "1006")
     else on_key("HDEL", connections_key(process), reply) end
   end
+  bound_parked(tonumber(ARGV[8]))
   return found[1]
 end
 

@@ -2,7 +2,7 @@
 -- include: keys.lua epoch.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 server, 2... its reply channels
+-- ARGV     1 server, or "" for kept connections, 2... its reply channels
 -- returns  those that have a record, except requests whose client has gone
 
 local transient = transient_error("")
@@ -11,6 +11,12 @@ if redis.call("EXISTS", epoch) == 0 then
   return redis.error_reply("LOST Redis has lost its data")
 end
 local found = {}
+if ARGV[1] == "" then
+  for at = 2, #ARGV do
+    if read_record(ARGV[at]) then found[#found + 1] = ARGV[at] end
+  end
+  return found
+end
 local records = on_key("HMGET", connections_key(ARGV[1]), unpack(ARGV, 2))
 for at, record in ipairs(records) do
   local reply = ARGV[at + 1]

@@ -9,7 +9,7 @@
 -- returns  "done"; "stale" (the consumer no longer holds the delivery; nothing was done)
 
 local channel, entry, consumer, reason, kept = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local refusals = {["websocket.connect"] = ARGV[6], ["http.request"] = ARGV[7]}
+local refusals = {["websocket.connect"] = ARGV[6], ["websocket.resume"] = ARGV[6], ["http.request"] = ARGV[7]}
 if not is_pending_for(channel, entry, consumer) then return "stale" end
 local found = on_key("XRANGE", stream_key(channel), entry, entry)
 if #found == 0 then return "stale" end

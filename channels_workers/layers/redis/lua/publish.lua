@@ -1,15 +1,17 @@
 -- publish.lua: publish one message of a connection, exactly once.
--- include: keys.lua epoch.lua connection.lua
+-- include: keys.lua epoch.lua connection.lua delayed.lua kept.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 channel, 2 reply channel, 3 order, 4 payload,
+-- ARGV     1 channel, 2 reply channel, a kept one as it is asked about (kept.lua), 3 order, 4 payload,
 --          5 payload of the disconnect to come (with order 0 only), 6 the epoch that the server knows, or ""
 -- reads    processes, session:<reply>, ended:<server>
--- writes   connections:<server>, channel:<channel>
+-- writes   connections:<server>, channel:<channel>, kept:<reply>
 -- returns  "published"; "repeated" (it was published before); "gone" (no record, or one that ends);
---          "evicted" (the server is not registered); "order ..." (an error of the caller)
+--          "moved" (another server has it now); "evicted" (the server is not registered);
+--          "order ..." (an error of the caller)
 
-local channel, reply, order, payload = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local channel, order, payload = ARGV[1], tonumber(ARGV[3]), ARGV[4]
+local reply, server = read_asked(ARGV[2])
 local transient = transient_error(ARGV[6])
 if transient then return transient end
 
@@ -19,16 +21,17 @@ local function lost_or(reply)
   return reply
 end
 
+if has_moved(reply, server) then return "moved" end
 local record = read_record(reply)
 
 if not record then
-  if on_key("HEXISTS", processes, server_of(reply)) == 0 then
-    local is_dead = on_key("LPOS", dead, server_of(reply))
-    return is_dead and "evicted" or lost_or("evicted")
+  server = server or server_of(reply)
+  if on_key("HEXISTS", processes, server) == 0 then
+    return on_key("LPOS", dead, server) and "evicted" or lost_or("evicted")
   end
-  if on_key("HEXISTS", ended_key(server_of(reply)), reply) == 1 then  -- it has ended meanwhile
-    return order == 0 and "repeated" or "gone"
-  end
+  local ended = on_key("HGET", ended_key(server), reply)
+  if ended == "moved" then return "moved" end
+  if ended then return order == 0 and "repeated" or "gone" end  -- it has ended meanwhile
   if order ~= 0 then return lost_or("gone") end
   record = {order = -1, state = "i", code = "", entry = "", disconnect_payload = ARGV[5]}
 end
@@ -41,4 +44,5 @@ end
 record.order = order
 record.state = "b"
 publish_order(reply, record, channel, payload)
+if channel == "websocket.resume" then on_key("HINCRBY", kept_key(reply), "resumes", 1) end
 return "published"

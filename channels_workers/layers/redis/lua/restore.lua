@@ -76,6 +76,10 @@ end
 -- Forget a connection that the server does not know any more. A request may have run, so it must not
 -- wait for a worker.
 local function forget(reply)
+  if is_kept(reply) then
+    if server_of(reply) ~= server then return end  -- another server has it, and restores it
+    delete_connection(reply)
+  end
   redis.call("DEL", session_key(reply), told_key(reply))
   local old = parse_record(on_key("HGET", stale, reply))
   if old and old.order == 0 and old.entry ~= "" and request_kind(reply) then

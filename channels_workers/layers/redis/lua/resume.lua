@@ -8,7 +8,7 @@
 --          messages only, or "none" for the text of no position,
 --          7 limits (history.lua), 8 seed of a new epoch, 9 bytes of an inbox above which nothing is
 --          replayed
--- writes   inbox:<server>, group:<name>, groups:<server>, histories, history_order, history:<group>
+-- writes   inbox:<server>, group:<name>, groups:<server>, kept:<reply>, histories, history_order, history:<group>
 -- returns  {"done", epoch, offset of the newest message, 1 if messages are missing, how many are
 --          replayed}; {"stale"} (the consumer no longer holds the delivery; nothing was done)
 
@@ -59,4 +59,5 @@ if is_alive(plan, server) then
   plan.joins[1] = {group, server, 1}
   write_outbox(plan)
 end
+if is_kept(reply) then note_kept(reply, group, true) end
 return {"done", history.name, whole(history.last), found and 0 or 1, #(found or {})}

@@ -1,11 +1,13 @@
--- send_due.lua: send the delayed messages that are due, each once, in the order of their due times.
--- include: keys.lua epoch.lua join.lua delayed.lua history.lua outbox.lua
+-- send_due.lua: send the delayed messages that are due, each once, in the order of their due times. End
+-- parked connections whose time is over.
+-- include: keys.lua epoch.lua join.lua connection.lua delayed.lua history.lua kept.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 how many at most, 2 after how many microseconds a message to a full channel is due again
--- writes   channel:<name>, inbox:<server>, delayed, delayed_messages
--- returns  {how many were sent; microseconds until the next one is due, or "" without one; the
---          channels that were full}
+-- writes   channel:<name>, inbox:<server>, delayed, delayed_messages, connections:<server>, kept:<reply>,
+--          parked
+-- returns  {how many were sent; how many connections ended; microseconds until the next message or
+--          connection is due, or "" without one; the channels that were full}
 --
 -- It also ends with fewer than ARGV[1], after a megabyte.
 
@@ -49,7 +51,8 @@ for _, id in ipairs(done) do
 end
 for number, id in ipairs(refused) do set_due(id, time + tonumber(ARGV[2]) + number) end
 
+local ended, next_due = end_due(time, ARGV[1])
 local first = on_key("ZRANGE", delayed, 0, 0, "WITHSCORES")
-if #first > 0 then return {sent, math.max(0, tonumber(first[2]) - time), unpack(full)} end
-redis.call("DEL", delayed_messages)  -- a flush may have left some there
-return {sent, "", unpack(full)}
+if #first > 0 then next_due = math.min(next_due or math.huge, tonumber(first[2]))
+else redis.call("DEL", delayed_messages) end  -- a flush may have left some there
+return {sent, ended, next_due and math.max(0, next_due - time) or "", unpack(full)}

@@ -41,8 +41,8 @@ end
 local function finish_order(reply, record, ends)
   if request_kind(reply) then redis.call("DEL", told_key(reply)) end
   if ends or record.state == "d" then
-    delete_connection(reply)
     note_end(reply, "ended")
+    delete_connection(reply)
   elseif record.state == "c" then
     publish_disconnect(reply, record)
   else
@@ -68,8 +68,8 @@ local function withdraw(reply, record)
   local channel = first_channel(reply)
   if record.order ~= 0 or is_taken(channel, record.entry) then return false end
   on_key("XDEL", stream_key(channel), record.entry)
-  delete_connection(reply)
   note_end(reply, "withdrawn")
+  delete_connection(reply)
   return true
 end
 

@@ -16,3 +16,11 @@ end
 local function leave_channel(group, channel)
   on_key("HDEL", group_key(group), "*" .. channel)
 end
+
+-- Note that a kept connection, while there is one, is in a group, or not any more: its next server joins
+-- it again.
+local function note_kept(reply, group, is_member)
+  if on_key("HEXISTS", connections_key(server_of(reply)), reply) == 0 then return end
+  if is_member then on_key("HSET", kept_key(reply), "g" .. group, "")
+  else on_key("HDEL", kept_key(reply), "g" .. group) end
+end

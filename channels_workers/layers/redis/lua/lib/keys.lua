@@ -17,6 +17,7 @@ local awaiting_cleanup = prefix .. "awaiting_cleanup"
 local dead_letters = prefix .. "dead_letters"
 local epoch = prefix .. "epoch"
 local aside = prefix .. "aside"
+local parked = prefix .. "parked"
 local worker_group = "workers"
 local notes_kept = 100
 
@@ -61,9 +62,18 @@ local function session_key(reply) return prefix .. "session:" .. reply end
 local function connections_key(server) return prefix .. "connections:" .. server end
 local function told_key(reply) return prefix .. "told:" .. reply end
 local function ended_key(server) return prefix .. "ended:" .. server end
+local function kept_key(reply) return prefix .. "kept:" .. reply end
 
--- The server of "<server>!<random>", or nil for the name of an ordinary channel.
-local function server_of(channel) return string.match(channel, "^([^!]+)!") end
+-- Is this the reply channel of a kept connection, "<server>!kept.<seconds>.<random>"?
+local function is_kept(reply) return string.find(reply, "!kept.", 1, true) ~= nil end
+
+-- The server of "<server>!<random>", or nil for the name of an ordinary channel. A kept connection may be
+-- at another server than it began at.
+local function server_of(channel)
+  local server = string.match(channel, "^([^!]+)!")
+  if server and is_kept(channel) then return on_key("HGET", kept_key(channel), "server") or server end
+  return server
+end
 
 -- The kind of a request, which stands in its reply channel "<server>!<kind>.<random>": "safe" (it may
 -- run again) or "once". Returns nil for a socket.
@@ -83,6 +93,10 @@ end
 
 local function delete_connection(reply)
   on_key("HDEL", connections_key(server_of(reply)), reply)
+  if is_kept(reply) then
+    redis.call("DEL", kept_key(reply))
+    on_key("ZREM", parked, reply)
+  end
   redis.call("DEL", session_key(reply), told_key(reply))
 end
 

@@ -17,7 +17,8 @@ local pairs_per_entry = 1000
 
 local function new_plan()
   return {inboxes = {}, servers = {}, streams = {}, joins = {}, lengths = {}, members = {},
-          alive = {}, channel_joins = {}, later = {}, histories = {}, kept = {}, takes = {}}
+          alive = {}, channel_joins = {}, later = {}, histories = {}, kept = {}, takes = {},
+          kept_joins = {}}
 end
 
 local function is_alive(plan, server)
@@ -117,6 +118,7 @@ local function plan_join(plan, group, channel)
     local position = plan_inbox(plan, server, "j" .. group, channel)
     plan.joins[#plan.joins + 1] = {group, server, position}
   end
+  if server and is_kept(channel) then plan.kept_joins[#plan.kept_joins + 1] = {channel, group, true} end
 end
 
 local function plan_leave(plan, group, channel)
@@ -127,6 +129,7 @@ local function plan_leave(plan, group, channel)
   elseif is_alive(plan, server) then
     plan_inbox(plan, server, "l" .. group, channel)
   end
+  if server and is_kept(channel) then plan.kept_joins[#plan.kept_joins + 1] = {channel, group, false} end
 end
 
 local function plan_send(plan, channel, id, payload, capacity)
@@ -182,6 +185,7 @@ local function write_outbox(plan)
     local group, server, position = unpack(join)
     join_server(group, server, entries[server][math.ceil(position / pairs_per_entry)])
   end
+  for _, change in ipairs(plan.kept_joins) do note_kept(unpack(change)) end
   for _, change in ipairs(plan.channel_joins) do
     local group, channel, leaves = unpack(change)
     if leaves then leave_channel(group, channel) else join_channel(group, channel) end
