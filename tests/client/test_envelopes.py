@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from labs.harness.processes import Process, Processes
+from labs.harness.relay import Relay
 from tests.client.conftest import NODE
 from tests.conftest import StartWeb, StartWorker
 from tests.processes.tokens import SECRET
@@ -43,7 +44,10 @@ function connect(seconds, options) {
     longestDelay: 500,
     ...options,
   });
-  client.on("state", ({ name, code }) => say("state", name, code ?? ""));
+  client.on("state", ({ name, code, resumed, gap }) => {
+    say("state", name, code ?? "");
+    if (resumed) say("resumed", gap ? "gap" : "");
+  });
   client.on("error", (error) => say("error", error.code, error.message));
   client.open();
   return client;
@@ -52,7 +56,8 @@ function connect(seconds, options) {
 
 #: Says each number, and ends when all have come back.
 SPEAK = """
-const client = connect(3_600, { heartbeat: 1_000 });
+const [resume, idempotent] = process.argv.slice(5).map(Number);
+const client = connect(3_600, { heartbeat: 1_000, resume: Boolean(resume) });
 const news = client.join("news");
 news.on("gap", () => say("gap"));
 news.on("message", ({ payload }) => say("heard", payload));
@@ -67,7 +72,7 @@ const speaking = setInterval(async () => {
   if (said % 10) return;
   asked++;
   const number = said;
-  const options = { timeout: 60_000, idempotent: true };
+  const options = { timeout: 60_000, idempotent: Boolean(idempotent) };
   const doubled = await client.stream("double").request(number, options);
   say("doubled", number, doubled);
   asked--;
@@ -105,17 +110,18 @@ say("doubled", await client.stream("double").request(4));
 client.close();
 """
 
-StartScript = Callable[[str, str], Process]
+StartScript = Callable[..., Process]
 
 
 @pytest.fixture
 def start_script(installed: Path, start_process: Processes, user_key: str) -> StartScript:
     """Start a script under Node.js with the address of a server."""
 
-    def start(code: str, url: str) -> Process:
+    def start(code: str, url: str, *arguments: int) -> Process:
         script = installed / "envelopes.mjs"
         script.write_text(COMMON + code.replace("COUNT", str(COUNT)))
-        return start_process([NODE, script, f"{url}/board/", SECRET, user_key], cwd=installed)
+        command = [NODE, script, f"{url}/board/", SECRET, user_key, *map(str, arguments)]
+        return start_process(command, cwd=installed)
 
     return start
 
@@ -131,22 +137,48 @@ def rows(environment: dict[str, str]) -> list[int]:
     return [int(label.removeprefix("said-")) for (label,) in found]
 
 
+@pytest.mark.parametrize("more", [{}, {"RESUME_TIME": "60"}], ids=["anew", "resumed"])
 def test_each_message_takes_effect_and_comes_once_while_processes_are_killed(
+    more: dict[str, str],
     start_script: StartScript,
     start_web: StartWeb,
     start_worker: StartWorker,
     chat_environment: dict[str, str],
 ) -> None:
-    worker, server = start_worker(env=SETTINGS), start_web(env=SETTINGS)
-    node = start_script(SPEAK, server.socket_url)
+    env = {**SETTINGS, **more}
+    worker, server = start_worker(env=env), start_web(env=env)
+    node = start_script(SPEAK, server.socket_url, int("RESUME_TIME" in more), 1)
     node.wait_for_line("heard 15$")
     worker.kill()
-    start_worker(env=SETTINGS)
+    start_worker(env=env)
     node.wait_for_line("heard 60$", timeout=60)
     server.process.kill()
     node.wait_for_line("state lost 1006")
-    start_web(env=SETTINGS, port=server.port)
+    start_web(env=env, port=server.port)
     assert node.wait(timeout=60) == 0
+    check_all_came_once(node, chat_environment)
+    assert ("resumed gap" in node.lines) == ("RESUME_TIME" in more)
+
+
+def test_a_resumed_connection_loses_no_request(
+    start_script: StartScript,
+    start_web: StartWeb,
+    start_worker: StartWorker,
+    chat_environment: dict[str, str],
+) -> None:
+    env = {**SETTINGS, "RESUME_TIME": "60"}
+    start_worker(env=env)
+    with Relay(start_web(env=env).port) as network:
+        node = start_script(SPEAK, f"ws://127.0.0.1:{network.port}", 1, 0)
+        for number in (20, 70, 120):
+            node.wait_for_line(f"heard {number}$")
+            network.cut()
+        assert node.wait(timeout=60) == 0
+    check_all_came_once(node, chat_environment)
+    assert [line.strip() for line in node.lines if line.startswith("resumed")] == ["resumed"] * 3
+
+
+def check_all_came_once(node: Process, chat_environment: dict[str, str]) -> None:
     everything = list(range(1, COUNT + 1))
     assert sorted(rows(chat_environment)) == everything
     assert sorted(numbers(node, "ack")) == everything

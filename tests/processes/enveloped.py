@@ -4,6 +4,7 @@ The stream `say` stores a number once and sends it to the group of `news`, which
 wants each tenth number later, once. `double` answers requests. The page at `/` is empty.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from channels_workers import route_class
 from channels_workers.envelope import EnvelopeConsumer, Refused, group_send, stream
 from chat_project.settings import *  # noqa: F403
 from chat_project.settings import CHANNEL_LAYERS as OF_CHAT
+from chat_project.settings import CHANNEL_WORKERS as COMMON
 from chat_project.settings import MIDDLEWARE as OF_PAGES
 from chat_project.settings import REDIS_URL
 from tests.processes.tokens import SECRET
@@ -22,6 +24,7 @@ from tests.processes.tokens import SECRET
 ROOT_URLCONF = "tests.processes.enveloped"
 MIDDLEWARE = [name for name in OF_PAGES if not name.startswith("csp.")]
 CHANNEL_ROUTING = "tests.processes.enveloped.channel_routing"
+CHANNEL_WORKERS = {**COMMON, "RESUME_TIME": int(os.environ.get("RESUME_TIME", "0"))}
 HISTORY = {"history": {"board-*": {"messages": 1000}}}
 CHANNEL_LAYERS = {
     "default": {
