@@ -75,7 +75,9 @@ def test_the_package_has_code_types_and_licence_only(installed: Path) -> None:
 
 def test_the_client_is_small(made: Path) -> None:
     bundle = (made / "channels-workers.js").read_bytes()
-    assert 0 < len(gzip.compress(bundle)) < LARGEST
+    size = len(gzip.compress(bundle))
+    assert 0 < size < LARGEST
+    assert f"{size / 1000:.1f} KB with everything" in page("explanation/clients").text
 
 
 @pytest.mark.parametrize("names", PARTS)
