@@ -80,7 +80,7 @@ export class Connection extends Emitter {
     super();
     this.#url = url;
     const Socket = options.WebSocket ?? globalThis.WebSocket;
-    if (!Socket) throw new Error("No WebSocket here: pass a class as an option");
+    if (!Socket) throw new Error("Pass a class as the option WebSocket");
     this.#options = { ...DEFAULTS, ...options, WebSocket: Socket };
   }
 

@@ -18,7 +18,7 @@ from tests.docs.pages import page
 #: Bytes, bundled and compressed: of all of the client, and of a page with these names only.
 LARGEST = 6 * 1024
 PARTS = {
-    "Client": 5_888,
+    "Client": 6_016,
     "Connection": 1_536,
     "Connection, Outbox, watchWakeups": 2_560,
     "tokenProtocol": 256,
