@@ -97,7 +97,8 @@ const failed = (what) => (error) => say(what, error.code, JSON.stringify(error.f
 await client.stream("double").request("no number").catch(failed("invalid"));
 await client.stream("nothing").request(1).catch(failed("unknown"));
 client.join("secret").on("error", failed("join"));
-client.on("refused", ({ entry, error }) => say("refused", entry.content.payload.length, error.code));
+client.on("refused", ({ entry: { content }, error: { code } }) =>
+  say("refused", content.payload.length, code));
 client.stream("say").sendReliably("no number");
 client.stream("say").sendReliably("x".repeat(300_000));
 client.stream("say").sendReliably(7);
