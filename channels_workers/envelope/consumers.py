@@ -134,8 +134,9 @@ class EnvelopeConsumer(WebsocketDemultiplexer):
 
     def _is_token(self, message: Message) -> bool:
         """Say whether `token_user` takes the message, so that no handler does."""
-        size = token_settings().TOKEN_SIZE
-        return bool(self.token_user) and wire.of_frame(message.get("text"), size) is not None
+        if not self.token_user:
+            return False
+        return wire.of_frame(message.get("text"), token_settings().TOKEN_SIZE) is not None
 
     def _find(self) -> bool:
         """Find and validate what the handler gets; raise :class:`Refused`."""
@@ -188,7 +189,7 @@ class EnvelopeConsumer(WebsocketDemultiplexer):
 def _note_default(name: str) -> None:
     logger.warning(
         "A client of %s is refused a join, because it has no may_join(). Define that: it returns "
-        "the name of the group that the client may join. This is logged once for a class",
+        "the name of the group that the client may join. This is logged once",
         name,
         extra=fields("join_refused", consumer=name),
     )

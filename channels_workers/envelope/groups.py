@@ -22,6 +22,9 @@ from channels_workers.message import Message
 logger = logging.getLogger(__name__)
 logger.addFilter(flood)  # its lines can come with each frame of a client, without end
 
+#: The beginning of the names of the engine's own groups, such as those that close sockets of users.
+OF_ENGINE = "channels_workers."
+
 #: The key of the channel session with them: a dict from the client's names to the real ones.
 KEY = "_envelope_groups"
 
@@ -72,9 +75,18 @@ async def aleave(message: Message, envelope: Envelope) -> None:
 def real_name(answer: Any, consumer: str) -> str:
     """Return the name of the group that ``may_join`` of *consumer* returned as *answer*.
 
-    Raises :class:`Refused` without one, and ``TypeError`` for anything else, such as True.
+    Raises :class:`Refused` without one and for groups of the engine, and ``TypeError`` for anything
+    else, such as True.
     """
-    if not answer:
+    is_of_engine = isinstance(answer, str) and answer.startswith(OF_ENGINE)
+    if is_of_engine:
+        logger.warning(
+            "may_join of %s would let a client into a group of the engine, so it is refused. "
+            "Compare the name with those that you know, or put a text of yours in front of it",
+            consumer,
+            extra=fields("join_refused", consumer=consumer),
+        )
+    if not answer or is_of_engine:
         raise Refused(DENIED, "You may not join this group.")
     if isinstance(answer, str):
         return answer

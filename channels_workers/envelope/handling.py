@@ -21,7 +21,7 @@ from channels_workers.envelope.frames import (
     parse,
 )
 from channels_workers.envelope.refused import FAILED, Refused
-from channels_workers.exceptions import ChannelError, ChannelSocketException
+from channels_workers.exceptions import ChannelError, ChannelSocketException, OutboxFull
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import RECEIVE, Operation
 from channels_workers.log_limits import flood
@@ -195,8 +195,13 @@ class Handling:
             return
         self._has_failed = True
         self._take_back()
-        with suppress(ChannelError):  # the outbox may be full, and its error is the one to log
-            self.send(self._failure(error))
+        content = self._failure(error)
+        try:
+            self.send(content)
+        except OutboxFull:  # which takes this last answer all the same
+            if (outbox := running()) is not None:
+                channel = self.message.reply_channel.name
+                outbox.operations.append(self.message.channel_layer.make_send(channel, content))
 
     def _take_back(self) -> None:
         """Remove the answer from the outbox."""
@@ -212,6 +217,7 @@ class Handling:
 
     def _failure(self, error: BaseException) -> Content:
         text = described(error)[:SHOWN] if settings.DEBUG else ""
+        text = text.encode("utf-8", "replace").decode()  # it may have lone surrogates
         return error_frame(Refused(FAILED, text), self._answered)
 
     def _last_words(self, error: BaseException) -> list[Operation]:

@@ -9,7 +9,7 @@ from channels_workers.generic.base import call
 from channels_workers.generic.websockets import JsonWebsocketConsumer
 from channels_workers.message import Message
 from channels_workers.schemas.frames import exchanges_of, read_frame
-from channels_workers.schemas.reading import Extra, Reader
+from channels_workers.schemas.reading import MOST_VALUES, Extra, Reader
 from channels_workers.schemas.writing import write
 
 
@@ -33,12 +33,16 @@ class TypedWebsocketConsumer(JsonWebsocketConsumer):
     #: ``"forbid"``, or ``"ignore"`` for keys that a type does not have.
     extra: ClassVar[Extra] = "forbid"
 
+    #: How many values a frame may have.
+    most_values: ClassVar[int] = MOST_VALUES
+
     _reader: ClassVar[Reader | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make the reader. ``TypeError`` if it cannot tell the types apart."""
         super().__init_subclass__(**kwargs)
-        cls._reader = Reader(cls.receives, cls.by, cls.extra) if cls.receives else None
+        options = cls.by, cls.extra, cls.most_values
+        cls._reader = Reader(cls.receives, *options) if cls.receives else None
 
     @classmethod
     def declaration(cls) -> Declaration:

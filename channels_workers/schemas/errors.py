@@ -10,8 +10,8 @@ from pydantic import ValidationError
 #: How many wrong fields an error names.
 FIELDS = 20
 
-#: Of more wrong values than this none is named: a list of them takes long and much memory.
-VALUES = 1_000
+#: Of more errors than this none is named: a list of them takes long and much memory.
+ERRORS = 1_000
 
 #: The longest key, path and message of a field (characters). Clients choose keys.
 KEY, PATH, MESSAGE = 100, 200, 300
@@ -69,8 +69,8 @@ def invalid(message: str, field: str = "") -> Invalid:
 
 def of_pydantic(error: ValidationError, value: Any) -> Invalid:
     """Return *error* as an :class:`Invalid`; *value* is what was read."""
-    if error.error_count() > VALUES:
-        return invalid(f"{error.error_count()} values are wrong")
+    if error.error_count() > ERRORS:
+        return invalid(f"{error.error_count():,} values are wrong")
     found = error.errors(include_url=False, include_context=False)
     return Invalid([_field(each, value) for each in found[:FIELDS]])
 

@@ -15,7 +15,7 @@ from channels_workers.log_limits import flood
 from channels_workers.logs import fields, shown
 from channels_workers.message import Consumer, Message
 from channels_workers.schemas.errors import FIELDS, Invalid, invalid
-from channels_workers.schemas.reading import Extra, Reader, loaded
+from channels_workers.schemas.reading import MOST_VALUES, Extra, Reader, loaded
 
 #: The longest nonce or id that an error returns (characters), and the largest number.
 LONGEST_ID, LARGEST_ID = 64, 2**53 - 1
@@ -115,19 +115,20 @@ def exchanges_of(reader: Reader) -> tuple[Exchange, ...]:
 
 
 def receives(
-    *kinds: Any, by: str = "type", extra: Extra = "forbid"
+    *kinds: Any, by: str = "type", extra: Extra = "forbid", most_values: int = MOST_VALUES
 ) -> Callable[[Consumer], Consumer]:
     """Read the frames of a socket as JSON into an instance of one of *kinds*: ``message.frame``.
 
     Each of several types has a field *by*, a ``Literal``, whose value tells which one it is.
-    *extra* is ``"forbid"``, or ``"ignore"`` for keys that the type does not have. The arguments are
-    those of :class:`~channels_workers.schemas.Reader`.
+    *extra* is ``"forbid"``, or ``"ignore"`` for keys that the type does not have. A frame with more
+    than *most_values* parts is refused. The arguments are those of
+    :class:`~channels_workers.schemas.Reader`.
 
     For another frame the consumer does not run. Its client gets an error that names the fields,
     and the log ``invalid_frame``. On other channels than ``websocket.receive`` nothing is read. Put
     it below the decorators for sessions and users, and below ``@once``.
     """
-    return _Receives(Reader(kinds, by, extra))
+    return _Receives(Reader(kinds, by, extra, most_values))
 
 
 def read_frame(reader: Reader, message: Message) -> Any:

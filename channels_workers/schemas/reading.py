@@ -16,24 +16,39 @@ from channels_workers.schemas.errors import invalid, of_pydantic
 
 Extra = Literal["forbid", "ignore"]
 
+#: How many values a frame may have by default: objects, arrays, texts, numbers and so on. Each may
+#: be wrong in several ways, and pydantic collects all of them.
+MOST_VALUES = 10_000
+
+#: How deep objects and arrays may be in each other.
+LEVELS = 64
+
 
 class Reader:
     """Reads values of one type, or of one of several.
 
     *kinds* are dataclasses, ``TypedDict`` or models of pydantic. Each of several must have a field
     *by*, a ``Literal`` of strings, whose value tells which one it is. *extra* says what happens to
-    keys that the type does not have: ``"forbid"`` or ``"ignore"``.
+    keys that the type does not have: ``"forbid"`` or ``"ignore"``. A value with more than
+    *most_values* parts, or with more than 64 levels, is refused before it is read.
 
     It is strict: ``"1"`` is no int. A text is a ``datetime``, a ``UUID``, a ``Decimal`` or an enum
     where JSON has no other way. Raises ``TypeError`` for *kinds* that it cannot tell apart.
     """
 
-    def __init__(self, kinds: Sequence[Any], by: str = "type", extra: Extra = "forbid") -> None:
+    def __init__(
+        self,
+        kinds: Sequence[Any],
+        by: str = "type",
+        extra: Extra = "forbid",
+        most_values: int = MOST_VALUES,
+    ) -> None:
         if not kinds:
             raise TypeError("Expected at least one type to read, got none.")
         self.kinds = tuple(kinds)
         self.by = by
         self.extra = extra
+        self._most_values = most_values
         self._only = TypeAdapter[Any](kinds[0]) if len(kinds) == 1 else None
         self._by_tag: dict[str, TypeAdapter[Any]] = {}
         if self._only is None:
@@ -60,6 +75,7 @@ class Reader:
         return self._read(text, value)
 
     def _read(self, text: str, value: Any) -> Any:
+        check_size(text, value, self._most_values)
         adapter = self._only or self._chosen(value)
         try:
             return adapter.validate_json(text, strict=True, extra=self.extra)
@@ -76,6 +92,25 @@ class Reader:
         if found is None:
             raise invalid(f"Input should be {' or '.join(map(repr, self._by_tag))}", self.by)
         return found
+
+
+def check_size(text: str, value: Any, most_values: int) -> None:
+    """Raise ``Invalid`` if *value*, the JSON *text*, has too many parts or levels."""
+    containers = text.count("[") + text.count("{")
+    if containers <= LEVELS and containers + text.count(",") < most_values:
+        return  # a part is the first one in its container, or follows a comma
+    count, levels, level = 0, 0, [value]
+    while level:
+        count += len(level)
+        if count > most_values:
+            raise invalid(f"More than {most_values:,} values")
+        inside = [each for each in level if isinstance(each, dict | list)]
+        levels += bool(inside)
+        if levels > LEVELS:
+            raise invalid(f"More than {LEVELS} levels of objects and arrays")
+        level = [
+            part for each in inside for part in (each.values() if isinstance(each, dict) else each)
+        ]
 
 
 def tags_of(kind: Any, by: str) -> tuple[str, ...]:

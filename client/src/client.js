@@ -28,6 +28,8 @@ import { watchWakeups } from "./wakeup.js";
  * @property {Outbox<Content>} [outbox] for `sendReliably()`, such as one with a storage
  * @property {number} [timeout] milliseconds that the reply to a request may take
  * @property {number} [heartbeat] milliseconds without a frame after which the client sends a ping; 0: never
+ * @property {number} [heartbeatTimeout] milliseconds that the answer to it may take
+ * @property {number} [frameSize] the largest frame in bytes, as the server's `FRAME_SIZE`
  * @property {boolean} [wakeups] whether to run `watchWakeups()`, by default in pages
  * @property {string | URL | false} [healthUrl] the page for `watchRefusals()`, by default `/healthz` in pages
  */
@@ -46,6 +48,9 @@ const PROTOCOL = "channels-workers.v1";
 const ANSWERS = ["reply", "joined", "left", "pong"];
 // Close codes of the server for a token that has expired or is refused.
 const REFUSED = [4020, 4021];
+const TOO_LARGE = 4009;
+// The bytes of a frame beside its payload and the name of its stream, at most.
+const HEAD = 128;
 // Milliseconds. A new token that a socket ended with sooner is refused, too.
 const STEADY = 5_000;
 // What `setTimeout` takes, in milliseconds.
@@ -69,6 +74,8 @@ export class Client extends Emitter {
   #delivery;
   #timeout;
   #heartbeat;
+  #heartbeatTimeout;
+  #frameSize;
   #resume;
   #watch;
   /** @type {(() => void)[]} */
@@ -96,12 +103,15 @@ export class Client extends Emitter {
     super();
     const isPage = Boolean(globalThis.document);
     const { token, resume, protocols = [PROTOCOL], outbox = new Outbox(), timeout = 10_000 } = options;
-    const { heartbeat = 25_000, wakeups = isPage, healthUrl = isPage && "/healthz" } = options;
+    const { heartbeat = 25_000, heartbeatTimeout = 20_000, frameSize = 262_144 } = options;
+    const { wakeups = isPage, healthUrl = isPage && "/healthz" } = options;
     this.#outbox = outbox;
     const send = (/** @type {object} */ frame) => this.#send(frame);
     this.#delivery = new Delivery(outbox, send, this.emit.bind(this));
     this.#timeout = timeout;
     this.#heartbeat = heartbeat;
+    this.#heartbeatTimeout = heartbeatTimeout;
+    this.#frameSize = frameSize;
     this.#resume = resume;
     if (token) {
       const onError = (/** @type {any} */ error) => this.emit("error", error);
@@ -166,6 +176,7 @@ export class Client extends Emitter {
    * @returns {boolean} whether there is a connection. If not, nothing is sent
    */
   send(payload, { stream } = {}) {
+    this.#check({ stream, payload });
     return this.#send({ stream, payload });
   }
 
@@ -177,6 +188,7 @@ export class Client extends Emitter {
    * @param {{stream?: string}} [options]
    */
   sendReliably(payload, { stream } = {}) {
+    this.#check({ stream, payload });
     const entry = this.#outbox.add({ stream, payload });
     this.flush();
     return entry;
@@ -199,6 +211,7 @@ export class Client extends Emitter {
   request(payload, { stream, timeout = this.#timeout, signal, idempotent } = {}) {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
+      this.#check({ stream, payload });
       /** @type {(() => void)[]} */
       const ends = [];
       /** @param {(value: any) => void} finish */
@@ -212,7 +225,7 @@ export class Client extends Emitter {
         onAnswer: settle((answer) => resolve(answer.payload)),
         onError: settle(reject),
       });
-      const late = () => giveUp(new ChannelsError({ code: "timeout", message: "No reply came in time" }));
+      const late = () => giveUp(new ChannelsError({ code: "timeout" }));
       const timer = setTimeout(late, Math.min(timeout, LONGEST));
       const abort = () => giveUp(signal?.reason);
       signal?.addEventListener("abort", abort);
@@ -245,6 +258,18 @@ export class Client extends Emitter {
    */
   join(name, options = {}) {
     return this.#groups.join(name, options);
+  }
+
+  /**
+   * Throw for what the server would never take. It would be sent again and again.
+   *
+   * @param {object} frame without its nonce and id
+   */
+  #check(frame) {
+    const text = JSON.stringify(frame);
+    const room = this.#frameSize - HEAD;
+    // A character has up to three bytes.
+    if (text.length * 3 > room && new Blob([text]).size > room) throw new RangeError("The frame is too large");
   }
 
   /** @param {object} frame */
@@ -283,15 +308,21 @@ export class Client extends Emitter {
   }
 
   /** @param {State} state */
-  #end(state) {
+  #end({ name, code = 0, reason, wasOpen }) {
     clearTimeout(this.#beat);
     this.#renewal?.end();
-    if (state.name === "closed") return this.#requests.lose("closed");
+    const isSteady = wasOpen && performance.now() - this.#openedAt > STEADY;
+    const wasRefused = this.#wasRefused && !isSteady;
+    this.#wasRefused = name === "lost" && (REFUSED.includes(code) || wasRefused);
+    if (name === "closed") {
+      this.#requests.lose("closed");
+      this.#groups.end();
+      this.#delivery.end();
+      return;
+    }
     if (!this.#resume) this.#requests.lose("lost");
-    if (!this.#renewal || !REFUSED.includes(state.code ?? 0)) return;
-    const isSoon = performance.now() - this.#openedAt < STEADY;
-    if (this.#wasRefused && isSoon) this.#connection.close(state.code, state.reason);
-    this.#wasRefused = true;
+    if (code === TOO_LARGE) this.#delivery.refuseLargest();
+    if (this.#renewal && wasRefused && REFUSED.includes(code)) this.#connection.close(code, reason);
   }
 
   /** @param {number} milliseconds */
@@ -300,7 +331,8 @@ export class Client extends Emitter {
     if (!this.#heartbeat) return;
     this.#beat = setTimeout(() => {
       const left = this.#heartbeat - this.#connection.silence;
-      if (left <= 0) this.#connection.probe();
+      // Workers may be restarting.
+      if (left <= 0) this.#connection.probe(this.#heartbeatTimeout);
       this.#beatIn(left > 0 ? left : this.#heartbeat);
     }, milliseconds);
   }

@@ -80,7 +80,7 @@ export class Connection extends Emitter {
     super();
     this.#url = url;
     const Socket = options.WebSocket ?? globalThis.WebSocket;
-    if (!Socket) throw new Error("No WebSocket here: pass a class as an option");
+    if (!Socket) throw new Error("Pass a class as the option WebSocket");
     this.#options = { ...DEFAULTS, ...options, WebSocket: Socket };
   }
 
@@ -128,11 +128,15 @@ export class Connection extends Emitter {
     return true;
   }
 
-  /** Find out whether the connection is alive. Connect if there is none. */
-  probe() {
+  /**
+   * Find out whether the connection is alive. Connect if there is none.
+   *
+   * @param {number} [milliseconds] how long the answer may take
+   */
+  probe(milliseconds = this.#options.probeTimeout) {
     if (!this.isOpen) return this.open();
     if (this.#deadline !== undefined || !this.#options.probe) return;
-    this.#expect(this.#options.probeTimeout);
+    this.#expect(milliseconds);
     this.#options.probe(this);
   }
 

@@ -1,6 +1,7 @@
 /** Sends the outbox of a client, and settles it by the answers of the server. */
 
 import { pauseOf } from "./backoff.js";
+import { ChannelsError } from "./errors.js";
 
 /**
  * @typedef {object} Content what is in the outbox of a client
@@ -9,7 +10,9 @@ import { pauseOf } from "./backoff.js";
  */
 
 /** @typedef {import("./outbox.js").Entry<Content>} Entry */
-/** @typedef {import("./errors.js").ChannelsError} ChannelsError */
+
+// How many entries are sent without an answer: a server remembers the latest 128 nonces of a connection.
+const WINDOW = 100;
 
 export class Delivery {
   #outbox;
@@ -17,6 +20,7 @@ export class Delivery {
   #emit;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #hold;
+  #window = WINDOW;
 
   /**
    * @param {import("./outbox.js").Outbox<Content>} outbox
@@ -33,7 +37,9 @@ export class Delivery {
   }
 
   flush() {
-    this.#outbox.flush(({ nonce, content }) => this.#send({ ...content, nonce }));
+    this.#outbox.flush(
+      ({ nonce, content }) => this.#outbox.unanswered.length < this.#window && this.#send({ ...content, nonce }),
+    );
   }
 
   /** A connection is open. @param {boolean} isNew whether nothing was sent on it */
@@ -47,7 +53,28 @@ export class Delivery {
   /** @param {string} nonce */
   confirm(nonce) {
     const entry = this.#outbox.remove(nonce);
-    if (entry) this.#emit("ack", entry);
+    if (!entry) return;
+    this.#window = WINDOW;
+    this.#emit("ack", entry);
+    this.flush();
+  }
+
+  /**
+   * The server has closed the socket, as a frame was too large. Send one entry at a time, until it is clear which
+   * that is.
+   */
+  refuseLargest() {
+    if (this.#window === 1) {
+      const [nonce] = this.#outbox.unanswered;
+      if (nonce) this.refuse(nonce, new ChannelsError({ code: "too_large" }));
+    }
+    this.#window = 1;
+  }
+
+  /** The client is closed. */
+  end() {
+    clearTimeout(this.#hold);
+    this.#hold = undefined;
   }
 
   /**
@@ -62,6 +89,7 @@ export class Delivery {
     if (!entry) return false;
     if (isLater) this.#holdFor(pauseOf(error.after));
     this.#emit(isLater ? "held" : "refused", { entry, error });
+    this.flush();
     return true;
   }
 

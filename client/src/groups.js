@@ -67,6 +67,11 @@ export class Groups {
     }
   }
 
+  /** The client is closed. */
+  end() {
+    for (const group of this.#groups.values()) group.lose();
+  }
+
   /** Pass a message to its group, and then on. @param {Message} message */
   take(message) {
     const groups = [...this.#groups.values()];

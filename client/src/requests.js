@@ -31,8 +31,9 @@ export class Requests {
     /** @type {Question} */
     const question = { ...asked, isSent: false };
     const id = ++this.#count;
-    this.#open.set(id, question);
+    // It throws for what JSON cannot express.
     question.isSent = this.#send({ ...question.frame, id });
+    this.#open.set(id, question);
     return (/** @type {unknown} */ error) => this.#open.delete(id) && question.onError(error);
   }
 
@@ -67,7 +68,7 @@ export class Requests {
       if (code === "lost" && (question.idempotent || !question.isSent)) {
         question.isSent = false;
       } else if (this.#open.delete(id)) {
-        question.onError(new ChannelsError({ code, message: `The connection is ${code}` }));
+        question.onError(new ChannelsError({ code }));
       }
     }
   }

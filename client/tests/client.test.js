@@ -249,8 +249,63 @@ describe("Client.sendReliably", () => {
   });
 });
 
+describe("An outbox with more than a server takes", () => {
+  it("has up to 100 messages under way", async () => {
+    const { server, client } = await connected();
+    const [socket] = server.sockets;
+    const counts = [];
+    const { send } = socket;
+    socket.send = (text) => send.call(socket, text, counts.push(client.outbox.unanswered.length));
+    for (let number = 0; number < 250; number++) client.sendReliably(number);
+    assert.equal(frames(socket).length, 100);
+    await server.settled();
+    assert.equal(client.outbox.size, 0);
+    assert.deepEqual(server.messages.map(({ payload }) => payload), Array.from({ length: 250 }, (_, at) => at));
+    assert.ok(Math.max(...counts) <= 100);
+  });
+
+  it("finds the message that is too large, and refuses it alone", async () => {
+    const onMessage = (payload) => {
+      if (payload !== "large") return;
+      server.end(4009, "");
+      throw new Error("it is not taken");
+    };
+    const { server, client } = await connected({ onMessage });
+    const events = heard(client, "refused", "ack");
+    for (const each of ["a", "large", "b"]) client.sendReliably(each);
+    for (let count = 0; count < 5; count++) await pass(3_000, server);
+    assert.deepEqual(
+      events.map(([name, { content, entry, error }]) => [name, (entry?.content ?? content).payload, error?.code]),
+      [
+        ["ack", "a", undefined],
+        ["refused", "large", "too_large"],
+        ["ack", "b", undefined],
+      ],
+    );
+    assert.deepEqual([...client.outbox].map(({ state }) => state), ["failed"]);
+    client.close();
+  });
+
+  it("takes nothing that JSON cannot express", async () => {
+    const { server, client } = await connected({ onRequest: () => 7 });
+    assert.throws(() => client.sendReliably(1n), TypeError);
+    assert.equal(client.outbox.size, 0);
+    await assert.rejects(client.request(1n), TypeError);
+    const large = "ä".repeat(131_100);
+    assert.throws(() => client.sendReliably(large), RangeError);
+    assert.throws(() => client.send(large), RangeError);
+    await assert.rejects(client.request(large), RangeError);
+    assert.equal(client.send("a".repeat(261_000)), true);
+    assert.equal(client.outbox.size, 0);
+    server.end();
+    await pass(1_000, server);
+    assert.equal(await client.request(1), 7);
+    client.close();
+  });
+});
+
 describe("The heartbeat of a Client", () => {
-  const beating = { heartbeat: 1_000, probeTimeout: 300 };
+  const beating = { heartbeat: 1_000, heartbeatTimeout: 600, probeTimeout: 300 };
 
   it("pings when nothing has come, and only then", async () => {
     const { server, client } = await connected({}, beating);
@@ -273,7 +328,9 @@ describe("The heartbeat of a Client", () => {
     const { server, client } = await connected({}, beating);
     const [socket] = server.sockets;
     socket.send = () => {};
-    await pass(1_400, server);
+    await pass(1_500, server);
+    assert.equal(client.state.name, "open");
+    await pass(300, server);
     assert.equal(client.state.name, "lost");
     await pass(1_000, server);
     assert.equal(client.isOpen, true);

@@ -212,7 +212,7 @@ describe("Connection without a WebSocket, as in Node.js 20", () => {
     const { WebSocket } = globalThis;
     delete globalThis.WebSocket;
     try {
-      assert.throws(() => new Connection("ws://example.com/"), /pass a class as an option/);
+      assert.throws(() => new Connection("ws://example.com/"), /Pass a class as the option WebSocket/);
     } finally {
       if (WebSocket) globalThis.WebSocket = WebSocket;
     }

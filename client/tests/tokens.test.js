@@ -152,6 +152,28 @@ describe("A Client whose token is refused", () => {
     client.close();
   });
 
+  it("gets a new one again when it is opened, or was connected meanwhile", async () => {
+    const options = { token: tokens(), firstDelay: 500, longestDelay: 500 };
+    const { server, client } = await connected({}, options);
+    const refused = async () => {
+      server.end(4021);
+      await pass(1_000, server);
+    };
+    await refused();
+    await pass(10_000, server);
+    server.end();
+    await pass(1_000, server);
+    await refused();
+    assert.equal(client.isOpen, true);
+    await refused();
+    assert.equal(client.state.name, "closed");
+    client.open();
+    await server.settled();
+    await refused();
+    assert.equal(client.isOpen, true);
+    client.close();
+  });
+
   it("closes without a token", async () => {
     const server = new FakeServer();
     const client = new Client("ws://example.com/", { WebSocket: server.WebSocket, token: async () => null });

@@ -97,13 +97,17 @@ client.close();
 
 #: Makes mistakes.
 ERR = """
-const client = connect(3_600);
+const client = connect(3_600, { frameSize: 1_000_000 });
 const failed = (what) => (error) => say(what, error.code, JSON.stringify(error.fields));
 await client.stream("double").request("no number").catch(failed("invalid"));
 await client.stream("nothing").request(1).catch(failed("unknown"));
 client.join("secret").on("error", failed("join"));
-client.on("refused", ({ entry, error }) => say("refused", entry.content.payload, error.code));
+client.on("refused", ({ entry: { content }, error: { code } }) =>
+  say("refused", content.payload.length, code));
 client.stream("say").sendReliably("no number");
+client.stream("say").sendReliably("x".repeat(300_000));
+client.stream("say").sendReliably(7);
+await new Promise((resolve) => client.on("ack", resolve));
 const signal = AbortSignal.timeout(0);
 await client.stream("double").request(1, { signal }).catch(({ name }) => say(name));
 say("doubled", await client.stream("double").request(4));
@@ -218,6 +222,7 @@ def test_errors_of_the_server_reach_what_they_are_about(
     assert [each["field"] for each in fields] == ["payload"]
     assert found["unknown"].startswith("unknown unknown ")
     assert found["join"].startswith("join denied ")
-    assert found["refused"] == "refused no number invalid"
+    refused = [line for line in node.lines if line.startswith("refused ")]
+    assert refused == ["refused 9 invalid", "refused 300000 too_large"]
     assert "TimeoutError" in found
     assert found["doubled"] == "doubled 8"

@@ -10,27 +10,34 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from labs.harness.processes import Process
-from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
-from tests.conftest import StartWeb, StartWorker
+from tests.conftest import Shared, StartWeb, StartWorker
 
 V1 = Subprotocol("channels-workers.v1")
 ENV = {"DJANGO_SETTINGS_MODULE": "tests.processes.envelopes"}
 
 
+class Site:
+    """Both servers and two workers, for the tests that kill none of them."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.servers = {name: shared.start_web(name, env=ENV) for name in ("daphne", "uvicorn")}
+        self.workers = [shared.start_worker(env=ENV, threads=2) for _ in range(2)]
+        self.database_url = shared.environment["DATABASE_URL"]
+
+
+@pytest.fixture(scope="module")
+def site(shared: Shared) -> Site:
+    return Site(shared)
+
+
 @pytest.fixture(params=["daphne", "uvicorn"])
-def server(request: pytest.FixtureRequest, start_web: StartWeb) -> Server:
-    return start_web(request.param, env=ENV)
+def server(request: pytest.FixtureRequest, site: Site) -> Server:
+    return site.servers[request.param]
 
 
 @pytest.fixture
-def workers(start_worker: StartWorker) -> list[Process]:
-    return [start_worker(env=ENV, threads=2) for _ in range(2)]
-
-
-@pytest.fixture
-def socket(server: Server, workers: list[Process]) -> Iterator[ClientConnection]:
+def socket(server: Server) -> Iterator[ClientConnection]:
     with opened(server) as found:
         yield found
 
@@ -48,17 +55,27 @@ def ask(socket: ClientConnection, **frame: Any) -> Any:
     return receive(socket)
 
 
-def labels(database_url: str) -> list[str]:
+def labels(database_url: str, beginning: str = "") -> list[str]:
+    """The labels of the rooms in the database that begin so."""
     with sqlite3.connect(database_url.removeprefix("sqlite:///")) as database:
         found = database.execute("SELECT label FROM chat_room ORDER BY id").fetchall()
     database.close()
-    return [label for (label,) in found]
+    return [label for (label,) in found if label.startswith(beginning)]
 
 
 @pytest.mark.parametrize("trouble", ["none", "dead", "killed"])
 def test_a_message_counts_once(
-    trouble: str, socket: ClientConnection, server: Server, database_url: str
+    trouble: str, start_web: StartWeb, start_worker: StartWorker, database_url: str
 ) -> None:
+    server = start_web(env=ENV)
+    for _ in range(2):
+        start_worker(env=ENV, threads=2)
+    with opened(server) as socket:
+        check_that_it_counts_once(trouble, socket, server)
+    assert labels(database_url) == ["one", "two"]
+
+
+def check_that_it_counts_once(trouble: str, socket: ClientConnection, server: Server) -> None:
     assert socket.subprotocol == V1
     assert ask(socket, type="join", id=1, group="1")["type"] == "joined"
     frame = {"stream": "room", "payload": f"{trouble} one", "nonce": "n"}
@@ -71,34 +88,37 @@ def test_a_message_counts_once(
         assert ask(other, stream="room", payload="none two", nonce="n")["type"] == "ack"
     assert receive(socket)["payload"] == "two"
     assert ask(socket, type="ping", id=2) == {"type": "pong", "id": 2}
-    assert labels(database_url) == ["one", "two"]
 
 
-def test_a_message_that_comes_on_ten_sockets_at_once(
-    server: Server, workers: list[Process], database_url: str
-) -> None:
+def test_a_message_that_comes_on_ten_sockets_at_once(server: Server, site: Site) -> None:
+    name = server.kind
     with ExitStack() as stack:
         sockets = [stack.enter_context(opened(server)) for _ in range(10)]
         for number in range(5):
             for socket in sockets:
-                frame = {"stream": "room", "payload": f"none a{number}", "nonce": str(number)}
+                frame = {
+                    "stream": "room",
+                    "payload": f"none {name}{number}",
+                    "nonce": f"{name}{number}",
+                }
                 socket.send(json.dumps(frame))
         for socket in sockets:
             for number in range(5):
-                assert receive(socket) == {"type": "ack", "nonce": str(number)}
-    assert labels(database_url) == [f"a{number}" for number in range(5)]
+                assert receive(socket) == {"type": "ack", "nonce": f"{name}{number}"}
+    assert labels(site.database_url, name) == [f"{name}{number}" for number in range(5)]
 
 
-def test_a_client_that_comes_back_misses_nothing(server: Server, workers: list[Process]) -> None:
+def test_a_client_that_comes_back_misses_nothing(server: Server) -> None:
     with opened(server) as one, opened(server) as two:
         at = ask(one, type="join", id=1, group="1")["at"]
         one.close()
         for label in "abc":
-            ask(two, type="request", id=1, stream="room", payload=f"none {label}")
+            payload = f"none {label}-{server.kind}"
+            assert ask(two, type="request", id=1, stream="room", payload=payload)["type"] == "reply"
     with opened(server) as again:
         again.send(json.dumps({"type": "join", "id": 2, "group": "1", "since": at}))
         found = [receive(again) for _ in range(4)]
-    assert [each.get("payload") for each in found] == ["a", "b", "c", None]
+    assert [each.get("payload", "")[:2] for each in found] == ["a-", "b-", "c-", ""]
     assert (found[3]["type"], found[3]["gap"], found[3]["at"]) == ("joined", False, found[2]["at"])
 
 
@@ -124,27 +144,29 @@ HOSTILE: list[str | bytes] = [
 ]
 
 
-def test_hostile_frames(
-    socket: ClientConnection, workers: list[Process], redis_server: RedisServer
-) -> None:
+def test_hostile_frames(socket: ClientConnection, site: Site) -> None:
+    before = output_of(site).count("Traceback")
     for frame in HOSTILE:
         socket.send(frame)
         answer = receive(socket)
         assert answer["type"] in ("error", "joined"), frame[:50]
         assert ask(socket, type="ping") == {"type": "pong"}
-    for worker in workers:
-        assert worker.is_running
-    lines = "".join(worker.output for worker in workers)
+    assert all(worker.is_running for worker in site.workers)
+    lines = output_of(site)
     assert "\x00" not in lines
     # The name of a group is longer than a layer takes: may_join() of the test lets it through.
-    assert lines.count("Traceback") == 1
+    assert lines.count("Traceback") == before + 1
 
 
-def test_very_many_joins(socket: ClientConnection, workers: list[Process]) -> None:
+def output_of(site: Site) -> str:
+    return "".join(worker.output for worker in site.workers)
+
+
+def test_very_many_joins(socket: ClientConnection, site: Site) -> None:
     for number in range(400):
         socket.send(json.dumps({"type": "join", "id": number, "group": str(number)}))
     found = [receive(socket) for _ in range(400)]
     assert [each["id"] for each in found] == list(range(400))
     assert [each["type"] for each in found] == ["joined"] * 100 + ["error"] * 300
     assert found[-1]["code"] == "denied"
-    assert sum(worker.output.count("JOINS_PER_SOCKET") for worker in workers) <= 40
+    assert output_of(site).count("JOINS_PER_SOCKET") <= 80  # 20 a minute and worker

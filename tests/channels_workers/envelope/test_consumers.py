@@ -12,6 +12,8 @@ from channels_workers.channel import Group
 from channels_workers.envelope import DEFERRED, EnvelopeConsumer, Refused, group_send, reply, stream
 from channels_workers.exceptions import ConsumeLater, WebsocketCloseException
 from channels_workers.generic.websockets import JsonWebsocketConsumer
+from channels_workers.routing import route_class
+from channels_workers.test import WSClient
 from tests.channels_workers.envelope.conftest import Site
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +57,8 @@ class Board(EnvelopeConsumer):
     def may_join(self, group: str) -> str | None:
         if group == "me":
             return "user-1"
+        if group == "engine":
+            return "channels_workers.user.1"
         if group == "wrong":
             return True  # type: ignore[return-value]
         return f"news-{group}" if group.isascii() and len(group) < 20 else None
@@ -176,6 +180,58 @@ def test_a_reply_that_is_no_json_fails(site: Site) -> None:
     socket = site.connect(Board)
     [answer] = socket.ask({"type": "request", "id": 1, "stream": "nan", "payload": 1})
     assert (answer["code"], answer["id"]) == ("failed", 1)
+
+
+@pytest.mark.parametrize("size", [600_000, 40_000_000])
+def test_an_answer_that_is_too_large_fails(size: int, site: Site) -> None:
+    class Large(EnvelopeConsumer):
+        @stream("large")
+        def large(self, payload: Any) -> Any:
+            return "a" * size
+
+    [answer] = site.connect(Large).ask(
+        {"type": "request", "id": 1, "stream": "large", "payload": 1}
+    )
+    assert (answer["code"], answer["id"]) == ("failed", 1)
+
+
+def test_a_handler_that_sends_too_much_fails(site: Site, settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {**settings.CHANNEL_WORKERS, "OUTBOX_OPERATIONS": 3}
+
+    class Loud(EnvelopeConsumer):
+        @stream("loud")
+        def loud(self, payload: Any) -> None:
+            for number in range(4):
+                self.send(number)
+
+    socket = site.connect(Loud)
+    *sent, answer = socket.ask({"type": "request", "id": 1, "stream": "loud", "payload": 1})
+    assert len(sent) == 3
+    assert (answer["code"], answer["id"]) == ("failed", 1)
+
+
+def test_an_error_with_half_of_a_character(site: Site, settings: Settings) -> None:
+    settings.DEBUG = True
+
+    class Wrong(EnvelopeConsumer):
+        @stream("wrong")
+        def wrong(self, payload: Any) -> None:
+            raise RuntimeError("\ud800")
+
+    [answer] = site.connect(Wrong).ask({"stream": "wrong", "payload": 1})
+    assert answer["message"] == "RuntimeError: ?"
+
+
+@pytest.mark.usefixtures("memory_layer")
+def test_the_test_client_sends_frames(settings: Settings) -> None:
+    settings.CHANNEL_ROUTING = [route_class(Board)]
+    client = WSClient()
+    client.send_and_consume("websocket.connect")
+    for _ in range(2):
+        client.send_and_consume("websocket.receive", text={"payload": 1, "nonce": "n"})
+        assert client.receive() == {"type": "ack", "nonce": "n"}
+    client.send_and_consume("websocket.receive", text={"type": "join", "id": 1, "group": "today"})
+    assert client.receive()["type"] == "joined"
 
 
 def test_unknown_streams(site: Site, caplog: pytest.LogCaptureFixture) -> None:
@@ -312,6 +368,9 @@ def test_who_may_not_join(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     [answer] = socket.ask({"type": "join", "id": 2, "group": "wrong"})
     assert (answer["code"], answer["id"]) == ("failed", 2)
     assert "must return the name of the group" in str(caplog.records[-1].exc_info)
+    [answer] = socket.ask({"type": "join", "id": 3, "group": "engine"})
+    assert answer["code"] == "denied"
+    assert caplog.records[-1].__dict__["event"] == "join_refused"
     closed = site.connect(EnvelopeConsumer)
     [answer] = closed.ask({"type": "join", "id": 1, "group": "today"})
     assert answer["code"] == "denied"

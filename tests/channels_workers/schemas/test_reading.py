@@ -1,6 +1,9 @@
 import dataclasses
 import datetime as dt
+import functools
 import json
+import operator
+import resource
 import uuid
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Union
@@ -11,7 +14,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 from channels_workers.schemas import Invalid, Reader, plain, read, read_text, write
-from channels_workers.schemas.errors import FIELDS, KEY, MESSAGE, PATH, VALUES
+from channels_workers.schemas.errors import ERRORS, FIELDS, KEY, MESSAGE, PATH
+from channels_workers.schemas.reading import LEVELS, MOST_VALUES
 from tests.channels_workers.schemas.kinds import (
     EVERYTHING,
     Colour,
@@ -203,17 +207,45 @@ def test_a_decimal_of_a_text_is_exact() -> None:
 
 def test_hostile_input_makes_no_long_error() -> None:
     with pytest.raises(Invalid) as caught:
-        read(list[int], ["x"] * VALUES)
+        read(list[int], ["x"] * ERRORS)
     assert len(caught.value.fields) == FIELDS
     with pytest.raises(Invalid) as caught:
-        read(list[int], ["x"] * (VALUES + 1))
-    assert caught.value.fields == [{"field": "", "message": "1001 values are wrong"}]
+        read(list[int], ["x"] * (ERRORS + 1))
+    assert caught.value.fields == [{"field": "", "message": "1,001 values are wrong"}]
     name = "k" * 100_000
     [field] = wrong(Say, {"text": "hi", name: 1})
     assert field == "k" * KEY
     deep = dict[str, dict[str, dict[str, int]]]
     [field] = wrong(deep, {name: {name: {name: "x"}}})
     assert len(field) == PATH
+
+
+def test_values_and_levels_are_bounded() -> None:
+    """Each value may be wrong in several ways, so their number bounds the errors."""
+    most = MOST_VALUES - 1
+    assert read(list[int], [1] * most) == [1] * most
+    for value in ([1] * MOST_VALUES, {str(number): 1 for number in range(MOST_VALUES)}):
+        assert wrong(Any, value) == {"": "More than 10,000 values"}
+    assert len(Reader([list[int]], most_values=20_000).read([1] * 19_999)) == 19_999
+    assert read(list[str], ["," * MOST_VALUES, "[" * 100]) == ["," * MOST_VALUES, "[" * 100]
+    deep = json.loads("[" * LEVELS + "]" * LEVELS)
+    assert read(Any, deep) == deep
+    assert wrong(Any, [deep]) == {"": "More than 64 levels of objects and arrays"}
+    wide = {"a": [{}] * LEVELS}
+    assert read(Any, wide) == wide
+
+
+def test_hostile_input_takes_little_time_and_memory() -> None:
+    fields = [(name, int) for name in "abc"]
+    members = [dataclasses.make_dataclass(f"Member{number}", fields) for number in range(5)]
+    reader = Reader([list[functools.reduce(operator.or_, members)]])  # type: ignore[misc]
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    for count in (MOST_VALUES - 1, 80_000):
+        with pytest.raises(Invalid):
+            reader.read_text(f"[{','.join(['{}'] * count)}]")
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    assert after.ru_utime - before.ru_utime < 3
+    assert after.ru_maxrss - before.ru_maxrss < 150 * 1024  # KiB, on Linux
 
 
 def test_a_long_message_is_cut() -> None:
