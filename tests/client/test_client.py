@@ -136,3 +136,30 @@ def test_nothing_is_lost_while_server_and_worker_are_killed(
     numbers = [int(line.split()[1]) for line in node.lines if line.startswith("back ")]
     assert numbers == list(range(1, COUNT + 1))
     assert [line for line in node.lines if line.startswith("state ")][-1] == "state closed 1000"
+
+
+#: Speaks to the demultiplexer of the guide to pages of Channels 1.x.
+DEMULTIPLEX = """
+import { Client } from "channels-workers";
+
+const client = new Client(process.argv[2], { protocols: [], heartbeat: 0 });
+const echo = client.stream("echo");
+echo.on("message", ({ payload }) => {
+  console.log(`back ${payload.echo.text}`);
+  client.close();
+});
+client.on("state", ({ name }) => name === "open" && echo.send({ text: "hello" }));
+client.open();
+"""
+
+
+def test_a_client_speaks_to_a_demultiplexer_of_channels_1(
+    installed: Path, start_process: Processes, start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    env = {"DJANGO_SETTINGS_MODULE": "tests.processes.bridge"}
+    start_worker(env=env)
+    script = installed / "demultiplex.mjs"
+    script.write_text(DEMULTIPLEX)
+    node = start_process([NODE, script, f"{start_web(env=env).socket_url}/streams/"], cwd=installed)
+    assert node.wait(timeout=60) == 0
+    assert node.lines == ["back hello"]
