@@ -74,9 +74,13 @@ def to_frame(token: str) -> str:
     return json.dumps({"type": FRAME_TYPE, "token": token})
 
 
-def acknowledgement(expires: float | None) -> str:
-    """Return the text of the frame that answers a token; *expires* is a Unix time (s)."""
-    return json.dumps({"type": FRAME_TYPE, "expires": expires})
+def acknowledgement(expires: float | None, now: float) -> str:
+    """Return the text of the frame that answers a token; *expires* and *now* are Unix times (s).
+
+    It also says how many seconds are left, for clients whose clock is wrong.
+    """
+    seconds = None if expires is None else max(0.0, round(expires - now, 1))
+    return json.dumps({"type": FRAME_TYPE, "expires": expires, "seconds": seconds})
 
 
 def of_frame(text: Any, size: int) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -155,7 +156,7 @@ class FirstFrameProtocol(WebSocketProtocol):
         if subprotocol and subprotocol != self._subprotocol:
             lists = shown(subprotocol), self._subprotocol or "none"
             self._log(logging.ERROR, TOO_LATE, *lists, extra=self.fields("bad_reply"))
-        text = wire.acknowledgement(self._expires)
+        text = wire.acknowledgement(self._expires, time.time())
         return [SendFrame({"type": "websocket.send", "text": text}, len(text))]
 
     def _refuse(self, outcome: str = REFUSED) -> ClientActions:

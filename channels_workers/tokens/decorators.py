@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from typing import Any
 
 from django.contrib import auth
@@ -41,7 +42,7 @@ class _Renewed(ChannelSocketException):
 
     def run(self, message: Message) -> None:
         """Move the end of the socket, and tell its client."""
-        text = wire.acknowledgement(self.expires)
+        text = wire.acknowledgement(self.expires, time.time())
         expires = NEVER if self.expires is None else self.expires
         message.reply_channel.send({"expires": expires, "text": text})
 

@@ -25,3 +25,12 @@ export function delayToldBy(reason) {
   const seconds = Number.parseFloat(reason.split(RETURN)[1]);
   return seconds >= 0 ? Math.min(seconds, 3_600) * 1_000 * (1 + Math.random() / 2) : undefined;
 }
+
+/**
+ * The milliseconds for so many seconds that an `error` frame asks for: a second without them, and up to an hour.
+ *
+ * @param {number | undefined} seconds
+ */
+export function pauseOf(seconds) {
+  return seconds && seconds > 0 ? Math.min(seconds, 3_600) * 1_000 : 1_000;
+}

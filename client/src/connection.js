@@ -2,7 +2,6 @@
 
 import { delayAfter, delayToldBy } from "./backoff.js";
 import { Emitter } from "./emitter.js";
-import { Resumption } from "./resumption.js";
 
 /**
  * @typedef {object} State
@@ -32,8 +31,8 @@ import { Resumption } from "./resumption.js";
  * @property {number} [longestDelay]
  * @property {number} [handshakeTimeout] milliseconds that a handshake may take
  * @property {number} [probeTimeout] milliseconds that the answer to a probe may take
- * @property {boolean} [resume] go on with the same connection of the server after a loss, if the server can
- * @property {number} [resumeBytes] how much of the sent frames to keep for that
+ * @property {import("./resumption.js").Resumption} [resume] goes on with the same connection of the server after a
+ *   loss, if the server can. Each connection needs its own
  * @property {typeof globalThis.WebSocket} [WebSocket] the class to use, for Node.js before 22 and for tests
  */
 
@@ -42,7 +41,6 @@ const DEFAULTS = {
   longestDelay: 30_000,
   handshakeTimeout: 20_000,
   probeTimeout: 6_000,
-  resumeBytes: 256 * 1024,
 };
 
 // Milliseconds. A socket that lived for less counts as a failure: the delays keep growing.
@@ -67,8 +65,6 @@ export class Connection extends Emitter {
   #retry;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #deadline;
-  /** @type {Resumption | undefined} */
-  #resumption;
   #failures = 0;
   /** When the socket opened; 0 while it is not open. */
   #openedAt = 0;
@@ -84,9 +80,8 @@ export class Connection extends Emitter {
     super();
     this.#url = url;
     const Socket = options.WebSocket ?? globalThis.WebSocket;
-    if (!Socket) throw new Error("No WebSocket here: pass a class as an option");
+    if (!Socket) throw new Error("Pass a class as the option WebSocket");
     this.#options = { ...DEFAULTS, ...options, WebSocket: Socket };
-    if (options.resume) this.#resumption = new Resumption(this.#options.resumeBytes);
   }
 
   /** The state that was announced last. */
@@ -129,22 +124,26 @@ export class Connection extends Emitter {
   send(data) {
     if (!this.isOpen) return false;
     this.#socket?.send(data);
-    this.#resumption?.keep(data);
+    this.#options.resume?.keep(data);
     return true;
   }
 
-  /** Find out whether the connection is alive. Connect if there is none. */
-  probe() {
+  /**
+   * Find out whether the connection is alive. Connect if there is none.
+   *
+   * @param {number} [milliseconds] how long the answer may take
+   */
+  probe(milliseconds = this.#options.probeTimeout) {
     if (!this.isOpen) return this.open();
     if (this.#deadline !== undefined || !this.#options.probe) return;
-    this.#expect(this.#options.probeTimeout);
+    this.#expect(milliseconds);
     this.#options.probe(this);
   }
 
   /** Replace a socket that seems dead. */
   restart() {
-    if (this.#socket?.readyState === OPEN) this.#resumption?.giveUp();
-    const socket = this.#detach();
+    if (this.#socket?.readyState === OPEN) this.#options.resume?.giveUp();
+    const socket = this.#socket;
     this.#lose();
     socket?.close();
   }
@@ -160,7 +159,7 @@ export class Connection extends Emitter {
     this.#attempt++;
     clearTimeout(this.#retry);
     const socket = this.#detach();
-    this.#resumption?.end(1000);
+    this.#options.resume?.end(1000);
     this.#announce({ name: "closed", code, reason });
     socket?.close(code, reason);
   }
@@ -168,42 +167,34 @@ export class Connection extends Emitter {
   /** @param {string[]} protocols */
   #connect(protocols) {
     const url = typeof this.#url === "function" ? this.#url() : this.#url;
-    const offered = this.#resumption?.offer(protocols) ?? protocols;
-    const socket = new this.#options.WebSocket(absolute(url), offered);
+    const { resume } = this.#options;
+    const socket = new this.#options.WebSocket(absolute(url), resume?.offer(protocols) ?? protocols);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     const on = (/** @type {string} */ type, /** @type {(event: any) => void} */ listener) =>
       socket.addEventListener(type, (event) => socket === this.#socket && listener(event));
-    on("open", () => {
-      if (!this.#resumption) this.#opened({});
-      else if (!this.#resumption.isAsking) this.#opened({ resumed: false });
-    });
+    const opened = (/** @type {Partial<State> | undefined} */ details) => {
+      this.#openedAt = this.#heard();
+      this.#announce({ name: "open", ...details });
+    };
+    on("open", () => resume?.isAsking || opened(resume && { resumed: false }));
     on("message", ({ data }) => {
       this.#heard();
-      const answer = this.#resumption?.take(data);
-      if (answer && !this.#openedAt) this.#resumed(answer);
+      const answer = resume?.take(data);
+      if (resume && answer && !this.#openedAt) {
+        for (const frame of resume.unconfirmed) socket.send(frame);
+        opened(answer.state);
+      }
       if (!answer?.isOwn) this.emit("data", data);
     });
     // The event has no details, and the close event follows it. Without a listener Node.js would throw.
     on("error", () => {});
     on("close", ({ code, reason }) => {
-      this.#resumption?.end(code);
+      resume?.end(code);
       if (!this.#options.finalCodes?.includes(code)) return this.#lose(reason, code);
       this.#detach();
       this.#announce({ name: "closed", code, reason });
     });
-  }
-
-  /** @param {Partial<State>} details */
-  #opened(details) {
-    this.#openedAt = this.#heard();
-    this.#announce({ name: "open", ...details });
-  }
-
-  /** @param {import("./resumption.js").Answer} answer */
-  #resumed({ resumed, gap, lost }) {
-    for (const data of this.#resumption?.unconfirmed ?? []) this.#socket?.send(data);
-    this.#opened(resumed ? { resumed, gap, lost } : { resumed });
   }
 
   #heard() {

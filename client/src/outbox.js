@@ -44,6 +44,11 @@ export class Outbox {
     return this.#entries.size;
   }
 
+  /** The nonces of the entries that this connection has sent, without an answer yet. */
+  get unanswered() {
+    return [...this.#sentAt.keys()];
+  }
+
   /**
    * Take `content`. It waits behind an entry that is held back, so that the order stays.
    *

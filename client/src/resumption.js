@@ -1,11 +1,9 @@
-/** What a Connection remembers to go on with the same connection of the server on another socket. */
+/** Lets a Connection go on with the same connection of the server on another socket. */
 
 /**
  * @typedef {object} Answer
  * @property {boolean} isOwn the frame is for this module alone
- * @property {boolean} resumed whether the server goes on with the connection of before
- * @property {boolean} gap frames to this client may be missing
- * @property {number} lost frames of this client that the server does not have, and that are not kept here
+ * @property {{resumed: boolean, gap?: boolean, lost?: number}} state details of the state `open`
  */
 
 /** The subprotocol that the server answers with. */
@@ -16,6 +14,7 @@ const ANSWER = '{"type": "channels_workers.resume"';
 /** The close code of a socket that another one of the same connection has replaced. */
 const REPLACED = 4022;
 
+/** What a Connection remembers for that: pass one as its option `resume`. */
 export class Resumption {
   #token = "";
   /** A socket asks to go on, and its first frame has not come. */
@@ -28,8 +27,8 @@ export class Resumption {
   #size = 0;
   #limit;
 
-  /** @param {number} limit the bytes of sent frames to keep */
-  constructor(limit) {
+  /** @param {number} [limit] how many bytes of sent frames to keep */
+  constructor(limit = 262_144) {
     this.#limit = limit;
   }
 
@@ -102,18 +101,18 @@ export class Resumption {
   #answered({ token, resumed, received = 0, gap = false }) {
     if (this.#isAsking && !resumed) this.#reset();
     this.#token = token;
-    if (!resumed) return { isOwn: true, resumed, gap: false, lost: 0 };
+    if (!resumed) return { isOwn: true, state: { resumed } };
     while (this.#sent.length && this.#forgotten < received) this.#forget();
     const lost = Math.max(0, this.#forgotten - received);
     this.#forgotten = received;
-    return { isOwn: true, resumed, gap, lost };
+    return { isOwn: true, state: { resumed, gap, lost } };
   }
 
   /** @returns {Answer} */
   #denied() {
     this.#token = "";
     this.#reset();
-    return { isOwn: false, resumed: false, gap: false, lost: 0 };
+    return { isOwn: false, state: { resumed: false } };
   }
 
   #forget() {

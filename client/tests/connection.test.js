@@ -185,6 +185,16 @@ describe("Connection", () => {
     assert.equal(FakeWebSocket.all.length, 2);
   });
 
+  it("knows that a socket which it replaces had been open", () => {
+    const { connection, states } = begun();
+    connection.restart();
+    connection.open();
+    FakeWebSocket.last.accept();
+    connection.restart();
+    const told = states.filter(({ name }) => name === "lost").map(({ wasOpen }) => wasOpen);
+    assert.deepEqual(told, [false, true]);
+  });
+
   it("hears nothing of a socket that it has replaced", () => {
     const { connection } = begun();
     const frames = [];
@@ -202,7 +212,7 @@ describe("Connection without a WebSocket, as in Node.js 20", () => {
     const { WebSocket } = globalThis;
     delete globalThis.WebSocket;
     try {
-      assert.throws(() => new Connection("ws://example.com/"), /pass a class as an option/);
+      assert.throws(() => new Connection("ws://example.com/"), /Pass a class as the option WebSocket/);
     } finally {
       if (WebSocket) globalThis.WebSocket = WebSocket;
     }

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it, mock } from "node:test";
 
-import { Connection } from "../src/index.js";
+import { Connection, Resumption } from "../src/index.js";
 import { FakeWebSocket } from "../src/testing.js";
 
 /** A resumable connection with the states and frames that it announced. */
 function begun(options = {}) {
-  const given = { WebSocket: FakeWebSocket, resume: true, ...options };
+  const given = { WebSocket: FakeWebSocket, resume: new Resumption(), ...options };
   const connection = new Connection("ws://example.com/room/", given);
   const opened = [];
   const frames = [];
@@ -45,7 +45,7 @@ describe("A resumable Connection", () => {
   });
 
   it("does not ask without the option", () => {
-    begun({ resume: false });
+    begun({ resume: undefined });
     assert.deepEqual(FakeWebSocket.last.protocols, []);
   });
 
@@ -142,7 +142,7 @@ describe("A resumable Connection", () => {
   });
 
   it("keeps few of the frames that it sent, and says how many are lost", () => {
-    const all = begun({ resumeBytes: 10 });
+    const all = begun({ resume: new Resumption(10) });
     const bytes = new Uint8Array([1, 2, 3]);
     lived(all, { sent: ["x".repeat(8), "abcd", "e", bytes.subarray(1)] });
     bytes[1] = 9;

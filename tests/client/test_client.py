@@ -1,10 +1,10 @@
 """The JavaScript client: its own tests, its types, its package, and a real server under Node.js."""
 
 import gzip
+import os
 import re
+import shutil
 import subprocess
-import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -12,14 +12,20 @@ import pytest
 from labs.harness.processes import Processes
 from labs.harness.project import ROOT
 from labs.harness.relay import Relay
+from tests.client.conftest import NODE
 from tests.conftest import StartWeb, StartWorker
 from tests.docs.pages import page
 
-NODE = Path(sys.executable).with_name("node")
-#: Bytes of the client, bundled and compressed.
+#: Bytes, bundled and compressed: of all of the client, and of a page with these names only.
 LARGEST = 6 * 1024
 #: The same of the fallbacks, which pages load when they need them.
 LARGEST_TRANSPORTS = 4 * 1024
+PARTS = {
+    "Client": 6_016,
+    "Connection": 1_536,
+    "Connection, Outbox, watchWakeups": 2_560,
+    "tokenProtocol": 256,
+}
 
 #: How many numbers the script says.
 COUNT = 200
@@ -56,9 +62,9 @@ const saying = setInterval(() => {
 
 #: Sends each number once, and goes on with the same connection of the server after each loss.
 GO_ON = """
-import { Connection } from "channels-workers";
+import { Connection, Resumption } from "channels-workers";
 
-const options = { resume: true, firstDelay: 50, longestDelay: 500 };
+const options = { resume: new Resumption(), firstDelay: 50, longestDelay: 500 };
 const connection = new Connection(process.argv[2], options);
 let said = 0;
 
@@ -78,29 +84,12 @@ const saying = setInterval(() => {
 """
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with the package and the bundle. Runs all checks of the client."""
-    folder = tmp_path_factory.mktemp("dist")
-    result = subprocess.run(
-        [ROOT / "scripts" / "client", folder], check=False, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert re.search(r"^# pass [1-9]", result.stdout, re.MULTILINE), result.stdout
-    assert re.search(r"^# (fail|cancelled|skipped|todo) [1-9]", result.stdout, re.MULTILINE) is None
-    return folder
-
-
-@pytest.fixture(scope="module")
-def installed(made: Path) -> Path:
-    """A folder in which Node.js finds the package."""
-    (archive,) = made.glob("*.tgz")
-    with tarfile.open(archive) as package:
-        package.extractall(made / "unpacked", filter="data")
-    modules = made / "node_modules"
-    modules.mkdir()
-    (made / "unpacked" / "package").rename(modules / "channels-workers")
-    return made
+def bundler() -> str:
+    """The path of esbuild, which ``scripts/client`` has installed if need be."""
+    path = os.pathsep.join([os.environ["PATH"], str(ROOT / ".tools" / "bin")])
+    found = shutil.which("esbuild", path=path)
+    assert found is not None
+    return found
 
 
 def test_the_package_has_code_types_and_licence_only(installed: Path) -> None:
@@ -113,14 +102,33 @@ def test_the_package_has_code_types_and_licence_only(installed: Path) -> None:
 
 def test_the_client_is_small(made: Path) -> None:
     bundle = (made / "channels-workers.js").read_bytes()
-    assert 0 < len(gzip.compress(bundle)) < LARGEST
+    size = len(gzip.compress(bundle))
+    assert 0 < size < LARGEST
+    assert f"{size / 1000:.1f} KB with everything" in page("explanation/clients").text
+
+
+@pytest.mark.parametrize("names", PARTS)
+def test_a_page_gets_what_it_imports_only(made: Path, names: str) -> None:
+    code = f"export {{ {names} }} from './client/src/index.js'"
+    options = ["--bundle", "--minify", "--target=es2022", "--format=esm"]
+    run = subprocess.run(
+        [bundler(), *options], input=code.encode(), cwd=ROOT, check=True, capture_output=True
+    )
+    assert 0 < len(gzip.compress(run.stdout)) < PARTS[names]
 
 
 def test_the_bundle_sets_a_global(made: Path) -> None:
     code = (made / "channels-workers.js").read_text() + ";console.log(Object.keys(ChannelsWorkers))"
     result = subprocess.run([NODE, "-e", code], check=True, capture_output=True, text=True)
-    for name in ("Connection", "Outbox", "newNonce", "watchRefusals", "watchWakeups"):
-        assert name in result.stdout
+    source = (ROOT / "client" / "src" / "index.js").read_text()
+    names = [
+        each
+        for found in re.findall(r"^export \{ (.*) \}", source, re.M)
+        for each in found.split(", ")
+    ]
+    assert {"Client", "Connection", "newNonce"} <= set(names)
+    for name in names:
+        assert f"'{name}'" in result.stdout
 
 
 def test_the_bundle_of_transports_sets_another_global(made: Path) -> None:
@@ -135,7 +143,8 @@ def test_the_reference_has_each_public_name(made: Path) -> None:
     text = page("reference/javascript").path.read_text()
     source = "".join(file.read_text() for file in (ROOT / "client" / "src").glob("*.js"))
     exported = re.findall(r"^export (?:class|function) (\w+)", source, re.MULTILINE)
-    internal = {"Emitter", "Resumption", "delayAfter", "delayToldBy"}
+    internal = {"Delivery", "Emitter", "Groups", "Renewal", "Requests"}
+    internal |= {"delayAfter", "delayToldBy", "pauseOf"}
     assert {"Connection", "FakeWebSocket", "newNonce"} <= set(exported)
     for name in set(exported) - internal:
         assert name in text
@@ -195,3 +204,30 @@ def test_a_resumed_connection_misses_nothing(
     if not any(each[1] == "true" for each in opened[1:]):
         assert echoes == list(range(1, COUNT + 1))
     assert echoes == sorted(set(echoes))
+
+
+#: Speaks to the demultiplexer of the guide to pages of Channels 1.x.
+DEMULTIPLEX = """
+import { Client } from "channels-workers";
+
+const client = new Client(process.argv[2], { protocols: [], heartbeat: 0 });
+const echo = client.stream("echo");
+echo.on("message", ({ payload }) => {
+  console.log(`back ${payload.echo.text}`);
+  client.close();
+});
+client.on("state", ({ name }) => name === "open" && echo.send({ text: "hello" }));
+client.open();
+"""
+
+
+def test_a_client_speaks_to_a_demultiplexer_of_channels_1(
+    installed: Path, start_process: Processes, start_web: StartWeb, start_worker: StartWorker
+) -> None:
+    env = {"DJANGO_SETTINGS_MODULE": "tests.processes.bridge"}
+    start_worker(env=env)
+    script = installed / "demultiplex.mjs"
+    script.write_text(DEMULTIPLEX)
+    node = start_process([NODE, script, f"{start_web(env=env).socket_url}/streams/"], cwd=installed)
+    assert node.wait(timeout=60) == 0
+    assert node.lines == ["back hello"]

@@ -128,8 +128,8 @@ def test_the_frame_of_the_page_is_a_token() -> None:
     assert f'"{wire.SUBPROTOCOL}"' in text
     assert f'{{ type: "{wire.FRAME_TYPE}", token }}' in text
     assert f"`{wire.PREFIX}${{hidden}}`" in text
-    shown = '{"type": "channels_workers.token", "expires": 1767225600.0}'
-    assert wire.acknowledgement(1767225600.0) == shown
+    shown = '{"type": "channels_workers.token", "expires": 1767225600.0, "seconds": 300.0}'
+    assert wire.acknowledgement(1767225600.0, 1767225300.0) == shown
     assert shown in text
 
 

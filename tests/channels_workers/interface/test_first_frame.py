@@ -45,7 +45,7 @@ OFFERED = ["chat.v2", wire.SUBPROTOCOL]
 
 
 def acknowledged(expires: float | None = None) -> SendFrame:
-    text = wire.acknowledgement(expires)
+    text = wire.acknowledgement(expires, now=1e9)
     return SendFrame({"type": "websocket.send", "text": text}, len(text))
 
 
