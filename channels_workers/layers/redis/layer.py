@@ -53,11 +53,14 @@ LOOKED_AT = 1_000
 class RedisChannelLayer(WorkerLayer):
     """A channel layer in one Redis (6.2 or later), or a Sentinel pair.
 
-    *hosts* takes the forms of channels-redis, for one server. *prefix* begins every key. The other
-    options are those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`.
+    *hosts* takes the forms of channels-redis, for one server. *prefix* begins every key. Without
+    *lifeline*, the death of a process is noticed after 5 s instead of one. The other options are
+    those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`.
     """
 
-    def __init__(self, hosts: Any = None, prefix: str = "channels", **config: Any) -> None:
+    def __init__(
+        self, hosts: Any = None, prefix: str = "channels", lifeline: bool = True, **config: Any
+    ) -> None:
         super().__init__(**config)
         self.client = Client(hosts, prefix)
         self.clock = LayerClock(self.client.time)
@@ -65,7 +68,7 @@ class RedisChannelLayer(WorkerLayer):
         self.admin = RedisAdmin(self.client, self.refusals)
         self.relays = RedisRelays(self.client, self.get_capacity, self.histories)
         self.kept = RedisKept(self)
-        self._registrations = Registrations(self.client)
+        self._registrations = Registrations(self.client, lifeline)
         self._server_session: ServerSession | None = None
         self._of_parents: list[ServerSession] = []
 

@@ -55,14 +55,14 @@ class Lifeline:
     Threads may call its methods at any time; none waits for Redis.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, is_wanted: bool = True) -> None:
         self.client = client
         self._names: frozenset[str] = frozenset()
         self._changed = threading.Condition()
         self._connection: Any = None
         self._thread: Duty | None = None
         #: Whether this process can hold one, as far as is known.
-        self.is_possible = redis_py.HAS_SOCKET
+        self.is_possible = is_wanted and redis_py.HAS_SOCKET
 
     def hold(self, process: str) -> None:
         """Hold the lifeline of *process*, which is registered; also after Redis has lost data."""
@@ -90,7 +90,7 @@ class Lifeline:
         """Return the lifeline of a forked child, which closes its copy of that of the parent."""
         if self._connection is not None and (held := redis_py.socket_of(self._connection)):
             held.close()
-        return Lifeline(self.client)
+        return Lifeline(self.client, self.is_possible)
 
     def _begin_anew(self) -> None:
         self._changed.notify_all()

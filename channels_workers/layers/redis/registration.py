@@ -80,9 +80,9 @@ class Registration:
 class Registrations:
     """The registrations of this process by id; its methods block."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, has_lifeline: bool) -> None:
         self.client = client
-        self.lifeline = Lifeline(client)
+        self.lifeline = Lifeline(client, has_lifeline)
         self._by_process: dict[str, Registration] = {}
 
     def begin_in_child(self) -> None:

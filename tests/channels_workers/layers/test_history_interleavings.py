@@ -51,7 +51,7 @@ class RedisHistoryBus(RedisBus):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.redis = RedisChannelLayer(hosts=[url], history=HISTORY)
+        self.redis = RedisChannelLayer(hosts=[url], history=HISTORY, lifeline=False)
         self.redis.client.redis.set_response_callback("XREAD", lambda reply, **more: reply)
         self.layer = self.redis
         self.saved: dict[bytes, bytes] = {}

@@ -91,7 +91,7 @@ class RedisBus:
     loses_replies = True
 
     def __init__(self, url: str) -> None:
-        self.redis = RedisChannelLayer(hosts=[url])
+        self.redis = RedisChannelLayer(hosts=[url], lifeline=False)
         self._redis: Any = self.redis.client.redis
         self._key = self.redis.client.key
         self.redis.client.redis.flushall()
