@@ -147,6 +147,11 @@ class Project:
         lines = "from channels_workers import include, route", f"channel_routing = {routing}", ""
         (self.folder / "board" / "routing.py").write_text("\n".join(lines))
 
+    def use_routing(self, path: str) -> None:
+        """Take the routing of this path for that of the page."""
+        with (self.folder / "mysite" / "settings.py").open("a") as file:
+            file.write(f'CHANNEL_ROUTING = "{path}"\n')
+
     def log_in_ann(self) -> None:
         """Create the user ann, and log her in twice."""
         lines = (
@@ -196,8 +201,7 @@ from django.urls import path
 urlpatterns = [path("announce/", announce)]
 """
 
-#: Most consumers of the pages in one project, for the layer in memory and one `runserver`. Those
-#: without paths of their own are below a path. The board comes last: it takes all other paths.
+#: `below(path, module, connect=name, ...)` puts the consumers of a module below a path.
 BELOW = """
 from channels_workers import Group, include, route
 
@@ -207,15 +211,17 @@ def accept(message):
 def say(message):
     Group("board-news").send({"text": message["text"]})
 
-def below(path, file="", **consumers):
+def below(path, module="", **consumers):
     return include(
         [
-            route(f"websocket.{name}", f"{file}.{each}" if isinstance(each, str) else each)
+            route(f"websocket.{name}", f"{module}.{each}" if isinstance(each, str) else each)
             for name, each in ({"connect": accept} | consumers).items()
         ],
         path=f"^/{path}/",
     )
 """
+#: Most consumers of the pages in one project, for the layer in memory and one `runserver`.
+#: The board comes last: it takes all other paths.
 ROUTING = f"""{BELOW}
 channel_routing = [
     below("slow", "board.slow", receive="ws_receive_slowly"),
@@ -300,8 +306,7 @@ def pages(of_module: Copy) -> Project:
     later.write_text(later.read_text().replace("delay=300", "delay=0.5"))
     with (project.folder / "board" / "tasks.py").open("a") as file:
         file.write("\n\ndef digest(message, kind):\n    pass\n")
-    with (project.folder / "mysite" / "settings.py").open("a") as file:
-        file.write('CHANNEL_ROUTING = "board.shared.channel_routing"\n')
+    project.use_routing("board.shared.channel_routing")
     project.make_tables()
     return project
 
@@ -326,8 +331,7 @@ def live(of_module: Copy) -> Project:
     (project.folder / "board" / "shared.py").write_text(LIVE)
     with (project.folder / "board" / "apps.py").open("a") as file:
         file.write("\n    def ready(self):\n        from board import signals\n")
-    with (project.folder / "mysite" / "settings.py").open("a") as file:
-        file.write('CHANNEL_ROUTING = "board.shared.channel_routing"\n')
+    project.use_routing("board.shared.channel_routing")
     project.make_tables()
     return project
 
@@ -905,8 +909,7 @@ def write_settings_of(project: Project, name: str) -> None:
 def test_consumers_that_answer_requests(project: Project) -> None:
     write_settings_of(project, "how-to/http-by-workers")
     project.write_all("board/answers.py", 0)
-    with (project.folder / "mysite" / "settings.py").open("a") as file:
-        file.write('CHANNEL_ROUTING = "board.answers.channel_routing"\n')
+    project.use_routing("board.answers.channel_routing")
     project.manage("check")
     server = project.serve()
     with get(server, "/answers/now/") as response:
