@@ -9,7 +9,6 @@ from channels_workers_upgrade.findings import Remark
 from channels_workers_upgrade.lists import Written, written
 from channels_workers_upgrade.renames import NEW
 from channels_workers_upgrade.routing import assigned
-from channels_workers_upgrade.strings import text_of
 from channels_workers_upgrade.tree import Edit, Tree, last_name
 
 APPS = "INSTALLED_APPS"
@@ -26,7 +25,6 @@ GONE = {
 
 def rewrite_apps(tree: Tree) -> tuple[list[Edit], list[str]]:
     """Return the edits of the lists of apps, and the removed apps."""
-    has_daphne = any(text_of(node) == DAPHNE for node in tree.all(ast.Constant))
     edits: list[Edit] = []
     gone: list[str] = []
     for name, value in _lists(tree):
@@ -36,7 +34,7 @@ def rewrite_apps(tree: Tree) -> tuple[list[Edit], list[str]]:
         for text in [text for text in _texts(apps) if text in GONE]:
             apps.take(_texts(apps).index(text))
             gone.append(text)
-        if name == APPS and not has_daphne:
+        if name == APPS:
             _put_before_static(apps)
         if apps.result != apps.text:
             edits.append(apps.edit)

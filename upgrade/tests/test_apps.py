@@ -47,6 +47,10 @@ CASES = {
         f'INSTALLED_APPS = [\n    {STATIC},\n    "channels",  # y\n]\n',
         f'INSTALLED_APPS = [\n    {STATIC},\n    "channels_workers",  # y\n]\n',
     ),
+    "behind static files, beside Daphne": (
+        f'INSTALLED_APPS = ["daphne", {STATIC}, "channels"]\nLOGGERS = ["daphne"]\n',
+        f'INSTALLED_APPS = ["daphne", "channels_workers", {STATIC}]\nLOGGERS = ["daphne"]\n',
+    ),
     "beside Daphne": (
         'INSTALLED_APPS = ["channels"]\nif x:\n    INSTALLED_APPS += ["daphne"]\n',
         'INSTALLED_APPS = ["channels_workers"]\nif x:\n    INSTALLED_APPS += ["daphne"]\n',
