@@ -1,4 +1,4 @@
-"""The Django application; in INSTALLED_APPS before ``daphne`` and ``channels``."""
+"""The Django application; in INSTALLED_APPS before static files and ``channels``."""
 
 from django.apps import AppConfig
 from django.apps import apps as installed

@@ -12,23 +12,25 @@ from django.core.management import find_commands
 from django.utils.module_loading import import_string
 
 OWN_APP = "channels_workers"
-#: Apps with a `runserver` each, in the required order.
-KNOWN_RUNSERVERS = (OWN_APP, "daphne", "django.contrib.staticfiles")
+DAPHNE = "daphne"
+#: Apps with a `runserver` each. A check of Daphne's wants it before static files.
+KNOWN_RUNSERVERS = (OWN_APP, DAPHNE, "django.contrib.staticfiles")
 
 
 @register("channels_workers")
 def check_apps(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check the order of INSTALLED_APPS: the first app with a command provides it."""
     order = [config.name for config in apps.get_app_configs()]
-    wanted = list(KNOWN_RUNSERVERS)
-    found = [name for name in order if name in wanted]
+    found = [name for name in order if name in KNOWN_RUNSERVERS]
     messages: list[CheckMessage] = []
-    if found != [name for name in wanted if name in order]:
+    if found[:1] not in ([], [OWN_APP]):
+        wanted = ", ".join(name for name in KNOWN_RUNSERVERS if name in order)
+        without = f". Or remove daphne: {OWN_APP} does not need that app" if DAPHNE in order else ""
         messages.append(
             Error(
                 f"INSTALLED_APPS has the order {', '.join(found)}. `runserver` would be that of "
                 "another app.",
-                hint=f"Order them: {', '.join(name for name in wanted if name in order)}",
+                hint=f"Order them: {wanted}{without}.",
                 id="channels_workers.E005",
             )
         )

@@ -52,16 +52,12 @@ def _tops(root: Path, folders: Iterable[Path]) -> Iterator[str]:
 
 def missing_settings(package: str) -> list[str]:
     """Return the lines that the settings need besides ``channels_workers`` in the apps."""
-    lines = []
-    if not apps.is_installed("daphne"):
-        place = 'INSTALLED_APPS.index("channels_workers") + 1'
-        lines.append(f'INSTALLED_APPS.insert({place}, "daphne")')
     wanted = {
         "ASGI_APPLICATION": f'ASGI_APPLICATION = "{package}.asgi.application"',
         "CHANNEL_ROUTING": f'CHANNEL_ROUTING = "{package}.routing.channel_routing"',
         "CHANNEL_LAYERS": LAYER,
     }
-    return [*lines, *(line for name, line in wanted.items() if not hasattr(settings, name))]
+    return [line for name, line in wanted.items() if not hasattr(settings, name)]
 
 
 def is_from_startproject(file: Path, package: str) -> bool:

@@ -168,6 +168,7 @@ def wrong_password(run: Run, redis: RedisServer) -> Process:
 
 def no_address(run: Run, redis: RedisServer) -> Process:
     server = serve(run, REDIS_URL="http://127.0.0.1:6379")
+    server.process.wait_for_line("The channel layer cannot be used")  # before it handles signals
     server.process.terminate()
     assert server.process.output.count("Traceback") == 1
     return server.process

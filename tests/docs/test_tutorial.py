@@ -4,12 +4,13 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
@@ -25,6 +26,7 @@ from labs.harness.project import ROOT
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
+from tests.conftest import Shared
 from tests.docs.pages import Block, page
 
 #: The pages whose code creates and changes the board. A later one may overwrite a file.
@@ -142,25 +144,36 @@ class Project:
 
     def route(self, routing: str) -> None:
         """Write the routing, given as a Python expression."""
-        lines = "from channels_workers import route", f"channel_routing = {routing}", ""
+        lines = "from channels_workers import include, route", f"channel_routing = {routing}", ""
         (self.folder / "board" / "routing.py").write_text("\n".join(lines))
 
+    def use_routing(self, path: str) -> None:
+        """Take the routing of this path for that of the page."""
+        with (self.folder / "mysite" / "settings.py").open("a") as file:
+            file.write(f'CHANNEL_ROUTING = "{path}"\n')
+
     def log_in_ann(self) -> None:
-        """Create the user ann, and log her in."""
+        """Create the user ann, and log her in twice."""
         lines = (
             "from django.contrib.auth.models import User",
             "from django.test import Client",
-            "client = Client()",
-            "client.force_login(User.objects.create_user('ann'))",
-            "print(client.session.session_key)",
+            "ann = User.objects.create_user('ann')",
+            "for client in (Client(), Client()):",
+            "    client.force_login(ann)",
+            "    print(client.session.session_key)",
         )
-        key = self.manage("shell", "--no-imports", "-c", "\n".join(lines)).strip()
-        (self.folder / "key of ann").write_text(key)
+        keys = self.manage("shell", "--no-imports", "-c", "\n".join(lines))
+        (self.folder / "keys of ann").write_text(keys)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of ann's two sessions."""
+        return (self.folder / "keys of ann").read_text().split()
 
     @property
     def key(self) -> str:
-        """The session key of ann."""
-        return (self.folder / "key of ann").read_text()
+        """The key of ann's first session."""
+        return self.keys[0]
 
     def serve(self) -> Server:
         """Start `manage.py runserver`."""
@@ -168,6 +181,80 @@ class Project:
         command = [self.python, "manage.py", "runserver", "--noreload", str(port)]
         process = self.start_process(command, name="runserver", env=self.env, cwd=self.folder)
         return Server(port, process.wait_until_listening(port))
+
+
+#: Makes a copy of the project.
+Copy = Callable[[], Project]
+
+#: The files of the consumers that share a project.
+PARTS = (
+    *("board/models.py", "board/slow.py", "board/progress.py", "board/record.py", "board/once.py"),
+    *("board/handshake.py", "board/rows.py", "board/guarded.py", "board/members.py"),
+    *("board/later.py", "board/generics.py", "board/streams.py", "board/classes.py"),
+    *("board/async_views.py", "board/tasks.py", "mysite/routing.py", "board/tests.py"),
+)
+
+ANNOUNCE = """
+from board.async_views import announce
+from django.urls import path
+
+urlpatterns = [path("announce/", announce)]
+"""
+
+#: `below(path, module, connect=name, ...)` puts the consumers of a module below a path.
+BELOW = """
+from channels_workers import Group, include, route
+
+def accept(message):
+    message.reply_channel.send({"accept": True})
+
+def say(message):
+    Group("board-news").send({"text": message["text"]})
+
+def below(path, module="", **consumers):
+    return include(
+        [
+            route(f"websocket.{name}", f"{module}.{each}" if isinstance(each, str) else each)
+            for name, each in ({"connect": accept} | consumers).items()
+        ],
+        path=f"^/{path}/",
+    )
+"""
+#: Most consumers of the pages in one project, for the layer in memory and one `runserver`.
+#: The board comes last: it takes all other paths.
+ROUTING = f"""{BELOW}
+channel_routing = [
+    below("slow", "board.slow", receive="ws_receive_slowly"),
+    below("progress", "board.progress", receive="ws_receive"),
+    below("record", "board.record", receive="ws_receive"),
+    below("once", "board.once", receive="ws_receive"),
+    below("handshake", "board.handshake", connect="ws_connect"),
+    below("rows", "board.rows", connect="ws_connect", receive=say),
+    below("guarded", "board.guarded", connect="ws_connect", receive="ws_receive"),
+    below(
+        "members",
+        "board.members",
+        connect="ws_connect",
+        receive="ws_receive",
+        disconnect="ws_disconnect",
+    ),
+    below("later", "board.later", connect="ws_connect"),
+    include("board.generics.channel_routing", path="^/generics"),
+    include("board.streams.channel_routing"),
+    include("mysite.routing.channel_routing", path="^/included"),
+    include("board.routing.channel_routing"),
+]
+"""
+
+#: Others, for the layer in Redis, Daphne and a worker.
+LIVE = f"""{BELOW}
+channel_routing = [
+    below("members", "board.members", connect="ws_connect"),
+    below("later", "board.later", connect="ws_connect", receive="ws_receive"),
+    include("board.live.channel_routing"),
+    include("board.routing.channel_routing"),
+]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +278,70 @@ def project(
     """A copy of that project."""
     folder = Path(shutil.copytree(started, tmp_path / "project"))
     return Project(folder, start_process, redis_server)
+
+
+@pytest.fixture(scope="module")
+def of_module(started: Path, tmp_path_factory: pytest.TempPathFactory, shared: Shared) -> Copy:
+    """Makes copies whose processes all tests of this file share."""
+
+    def copied() -> Project:
+        folder = Path(shutil.copytree(started, tmp_path_factory.mktemp("shared") / "project"))
+        return Project(folder, shared.start_process, shared.redis)
+
+    return copied
+
+
+@pytest.fixture(scope="module")
+def pages(of_module: Copy) -> Project:
+    """A project with most consumers of the pages."""
+    project = of_module()
+    project.write_all("board/consumers.py", 1)
+    project.write_all("board/routing.py", 1)
+    project.write_all("mysite/asgi.py", 1)
+    for file in PARTS:
+        project.write_all(file, 0)
+    (project.folder / "board" / "shared.py").write_text(ROUTING)
+    (project.folder / "mysite" / "urls.py").write_text(ANNOUNCE)
+    later = project.folder / "board" / "later.py"
+    later.write_text(later.read_text().replace("delay=300", "delay=0.5"))
+    with (project.folder / "board" / "tasks.py").open("a") as file:
+        file.write("\n\ndef digest(message, kind):\n    pass\n")
+    project.use_routing("board.shared.channel_routing")
+    project.make_tables()
+    return project
+
+
+@pytest.fixture(scope="module")
+def site(pages: Project) -> Server:
+    """The `runserver` of that project."""
+    return pages.serve()
+
+
+@pytest.fixture(scope="module")
+def live(of_module: Copy) -> Project:
+    """A project with consumers of the pages, for the layer in Redis."""
+    project = of_module()
+    project.write_all("mysite/settings.py", 1)
+    for number in range(3):
+        project.write_all("board/models.py", number)
+    for file in ("board/members.py", "board/signals.py", "board/later.py", "board/live.py"):
+        project.write_all(file, 0)
+    project.write_all("board/consumers.py", 1)
+    project.write_all("board/routing.py", 1)
+    (project.folder / "board" / "shared.py").write_text(LIVE)
+    with (project.folder / "board" / "apps.py").open("a") as file:
+        file.write("\n    def ready(self):\n        from board import signals\n")
+    project.use_routing("board.shared.channel_routing")
+    project.make_tables()
+    return project
+
+
+@pytest.fixture(scope="module")
+def live_site(live: Project) -> Server:
+    """The Daphne of that project, which has a worker."""
+    server = start_daphne(live)
+    start_worker(live)
+    return server
 
 
 @pytest.fixture
@@ -217,20 +368,25 @@ def opened(
 def test_the_echo(project: Project) -> None:
     project.write_all("board/consumers.py", 0)
     project.write_all("board/routing.py", 0)
-    project.manage("check")
-    project.manage("migrate")
-    with opened(project.serve(), "/board/news/") as socket:
+    project.manage("migrate")  # and the system checks
+    server = project.serve()
+    with opened(server, "/board/news/") as socket:
         socket.send("hello")
         assert socket.recv(60) == "hello"
+    assert_static_files(server)
 
 
-def test_the_board(board: Project) -> None:
-    server = board.serve()
+def assert_static_files(server: Server) -> None:
+    """`runserver` serves them, with the app daphne and without."""
+    assert "body {" in server.get("/static/admin/css/base.css")
+
+
+def test_the_board(site: Server) -> None:
     hello, one = re.findall(r'`(\{"line": .*?\})`', page("tutorial/board").text)
-    with opened(server, "/board/news/") as ann, opened(server, "/board/news/") as bob:
+    with opened(site, "/board/news/") as ann, opened(site, "/board/news/") as bob:
         ann.send("hello")
         assert [ann.recv(60), bob.recv(60)] == [hello] * 2
-        with opened(server, "/board/tea/") as eve:
+        with opened(site, "/board/tea/") as eve:
             eve.send("mine")
             assert eve.recv(60) == '{"line": "mine", "number": 1}'
         ann.send("one")
@@ -242,14 +398,13 @@ def test_the_board(board: Project) -> None:
         assert caught.value.rcvd.code == 4000
 
 
-def test_refused_clients(board: Project) -> None:
-    server = board.serve()
+def test_refused_clients(site: Server) -> None:
     for path, origin in (
         ("/board/1/", None),
         ("/", None),
         ("/board/news/", "https://evil.example"),
     ):
-        with pytest.raises(InvalidStatus, match="403"), opened(server, path, origin):
+        with pytest.raises(InvalidStatus, match="403"), opened(site, path, origin):
             pass
 
 
@@ -394,61 +549,38 @@ def path_of(python: Path) -> str:
     return os.pathsep.join([str(python.parent), os.environ["PATH"]])
 
 
-# The page's other consumers, each in the routing of a project with a model
+# The other consumers of the pages
 
 
-CASES = {
-    "board/slow.py": ("ws_receive_slowly", ["hi"], ["after a while: hi"]),
-    "board/progress.py": ("ws_receive", ["hi"], ["working", "done"]),
-    "board/record.py": ("ws_receive", ["hi"], ["line 1 is stored"]),
-    "board/once.py": ("ws_receive", ["hi", "ho"], ["1: hi", "2: ho"]),
-}
-
-
-@pytest.mark.parametrize("file", CASES)
-def test_the_other_consumers(project: Project, file: str) -> None:
-    consumer, sent, expected = CASES[file]
-    project.write_all("board/models.py", 0)
-    project.write_all(file, 0)
-    module = file.removesuffix(".py").replace("/", ".")
-    project.route(f'{{"websocket.receive": "{module}.{consumer}"}}')
-    project.make_tables()
-    with opened(project.serve(), "/") as socket:
+@pytest.mark.parametrize(
+    ("path", "sent", "expected"),
+    [
+        ("/slow/", ["hi"], ["after a while: hi"]),
+        ("/progress/", ["hi"], ["working", "done"]),
+        ("/record/", ["hi"], [r"line \d+ is stored"]),
+        ("/once/", ["hi", "ho"], [r"\d+: hi", r"\d+: ho"]),
+    ],
+)
+def test_the_other_consumers(path: str, sent: list[str], expected: list[str], site: Server) -> None:
+    with opened(site, path) as socket:
         for text in sent:
             socket.send(text)
-        assert [socket.recv(60) for _ in expected] == expected
+        for pattern in expected:
+            assert re.fullmatch(pattern, str(socket.recv(60)))
 
 
-def test_the_consumer_that_reads_the_handshake(project: Project) -> None:
-    project.write_all("board/handshake.py", 0)
-    project.route('{"websocket.connect": "board.handshake.ws_connect"}')
-    server = project.serve()
-    headers = {"Accept-Language": "fr"}
-    with connect(
-        f"{server.socket_url}/?name=ann", open_timeout=60, additional_headers=headers
-    ) as socket:
+def test_the_consumer_that_reads_the_handshake(site: Server) -> None:
+    headers, path = {"Accept-Language": "fr"}, "/handshake/?name=ann"
+    with connect(site.socket_url + path, open_timeout=60, additional_headers=headers) as socket:
         assert socket.recv(60) == "ann reads fr"
 
 
-NEWS = """
-from channels_workers import Group
-
-def ws_receive(message):
-    Group("board-news").send({"text": message["text"]})
-"""
-
-
-def test_a_consumer_that_joins_and_then_reads(project: Project) -> None:
-    project.write_all("board/models.py", 0)
-    project.write_all("board/rows.py", 0)
-    (project.folder / "board" / "news.py").write_text(NEWS)
-    connect, receive = "board.rows.ws_connect", "board.news.ws_receive"
-    project.route(f'{{"websocket.connect": "{connect}", "websocket.receive": "{receive}"}}')
-    project.make_tables()
-    create = "from board.models import Line; Line.objects.create(text='a line', delivery='1')"
-    project.manage("shell", "--no-imports", "-c", create)
-    with opened(project.serve(), "/") as socket:
-        assert socket.recv(60) == "a line"
+def test_a_consumer_that_joins_and_then_reads(site: Server) -> None:
+    with opened(site, "/record/") as socket:
+        socket.send("a line")
+        socket.recv(60)
+    with opened(site, "/rows/") as socket:
+        wait_for(lambda: socket.recv(60) == "a line", "the last line")
         socket.send("news")
         assert socket.recv(60) == "news"
 
@@ -481,25 +613,15 @@ class Test(ChannelTestCase):
 """
 
 
-def test_a_message_that_runs_twice_stores_its_line_once(project: Project) -> None:
-    project.write_all("board/models.py", 0)
-    project.write_all("board/record.py", 0)
-    project.route("[]")
-    project.manage("makemigrations", "board")
-    (project.folder / "board" / "tests.py").write_text(TWICE)
-    project.manage("test", "board")
+def test_the_tests_of_the_board(pages: Project) -> None:
+    (pages.folder / "board" / "test_twice.py").write_text(TWICE)
+    pages.manage("test", "board")
 
 
-def test_the_guarded_consumers(project: Project) -> None:
-    project.write_all("board/guarded.py", 0)
-    project.route(
-        '{"websocket.connect": "board.guarded.ws_connect",'
-        ' "websocket.receive": "board.guarded.ws_receive"}'
-    )
-    server = project.serve()
-    with pytest.raises(InvalidStatus, match="403"), opened(server, "/"):
+def test_the_guarded_consumers(site: Server) -> None:
+    with pytest.raises(InvalidStatus, match="403"), opened(site, "/guarded/"):
         pass
-    with opened(server, "/", origin="https://board.example.com") as socket:
+    with opened(site, "/guarded/", origin="https://board.example.com") as socket:
         socket.send("short")
         assert socket.recv(60) == "ok"
         socket.send("x" * 201)
@@ -509,15 +631,8 @@ def test_the_guarded_consumers(project: Project) -> None:
         assert caught.value.rcvd.code == 4413
 
 
-def test_the_routing_with_an_include(board: Project) -> None:
-    board.write_all("board/tasks.py", 0)
-    with (board.folder / "board" / "tasks.py").open("a") as file:
-        file.write("\n\ndef digest(message, kind):\n    pass\n")
-    board.write_all("mysite/routing.py", 0)
-    with (board.folder / "mysite" / "settings.py").open("a") as file:
-        file.write('CHANNEL_ROUTING = "mysite.routing.channel_routing"\n')
-    server = board.serve()
-    with opened(server, "/board/news/") as ann:
+def test_the_routing_with_an_include(site: Server) -> None:
+    with opened(site, "/included/board/news/") as ann:
         ann.send("one")
         assert ann.recv(60) == '{"line": "one", "number": 1}'
 
@@ -540,11 +655,8 @@ def test_middleware_around_consumers(board: Project) -> None:
     )
 
 
-def test_the_class_in_a_group_of_functions(board: Project) -> None:
-    board.write_all("board/classes.py", 0)
-    board.write_all("mysite/asgi.py", 1)
-    server = board.serve()
-    with opened(server, "/board/news/") as function, opened(server, "/class/") as instance:
+def test_the_class_in_a_group_of_functions(site: Server) -> None:
+    with opened(site, "/board/news/") as function, opened(site, "/class/") as instance:
         function.send("one")
         assert [function.recv(60), instance.recv(60)] == ['{"line": "one", "number": 1}'] * 2
         instance.send("two")
@@ -553,7 +665,13 @@ def test_the_class_in_a_group_of_functions(board: Project) -> None:
 
 def test_the_room_that_comes_from_channels_4(project: Project) -> None:
     project.write_all("board/room.py", 0)
+    (apps,) = re.findall(r"^INSTALLED_APPS = (.*)$", page("how-to/from-channels-4").text, re.M)
     with (project.folder / "mysite" / "settings.py").open("a") as file:
+        file.write(f"FROM_CHANNELS_4 = {apps}\n")
+        file.write(
+            "INSTALLED_APPS = FROM_CHANNELS_4 + "
+            "[app for app in INSTALLED_APPS if app not in FROM_CHANNELS_4]\n"
+        )
         file.write('CHANNEL_ROUTING = "board.room.channel_routing"\n')
     key = project.key
     server = project.serve()
@@ -566,6 +684,7 @@ def test_the_room_that_comes_from_channels_4(project: Project) -> None:
         assert [ann.recv(60), bob.recv(60)] == ['{"name": "ann", "text": "hi"}'] * 2
         eve.send('{"text": "alone"}')
         assert eve.recv(60) == '{"name": "", "text": "alone"}'
+    assert_static_files(server)
 
 
 def test_the_list_of_connected_people(project: Project) -> None:
@@ -577,19 +696,26 @@ def test_the_list_of_connected_people(project: Project) -> None:
     server = start_daphne(project)
     start_worker(project)
 
-    def people() -> str:
-        command = 'from board.consumers import people; print(*people("news"))'
-        return project.manage("shell", "--no-imports", "-c", command).strip()
-
+    lines = (
+        "from board.consumers import people",
+        "from board.models import Presence",
+        "from django.core.management import call_command",
+        "print(*people('news'))",
+        "Presence.objects.create(reply_channel='s!1', board='news', name='bob')",
+        "print(*people('news'))",
+        "call_command('prune')",
+        "print(*people('news'))",
+    )
     with opened(server, "/board/news/", session_key=key), opened(server, "/board/other/"):
-        assert people() == "ann"
-        left_behind = "Presence.objects.create(reply_channel='s!1', board='news', name='bob')"
-        command = f"from board.models import Presence; {left_behind}"
-        project.manage("shell", "--no-imports", "-c", command)
-        assert people() == "ann bob"
-        project.manage("prune")
-        assert people() == "ann"
-    wait_for(lambda: people() == "", lambda: f"nobody, not {people()}", 60)
+        shown = project.manage("shell", "--no-imports", "-c", "\n".join(lines))
+        assert shown.splitlines() == ["ann", "ann bob", "ann"]
+
+    def left() -> int:
+        with closing(sqlite3.connect(project.folder / "db.sqlite3")) as database:
+            (count,) = database.execute("SELECT count(*) FROM board_presence").fetchone()
+        return int(count)
+
+    wait_for(lambda: left() == 0, "nobody", 60)
 
 
 def test_a_client_that_comes_back(project: Project) -> None:
@@ -648,32 +774,17 @@ def test_a_client_that_comes_back(project: Project) -> None:
         assert read_event(stream)[1:] == [b"event: gap\n", b"data: \n", b"\n"]
 
 
-def test_the_members(project: Project) -> None:
-    project.write_all("board/members.py", 0)
-    project.route(
-        '{"websocket.connect": "board.members.ws_connect",'
-        ' "websocket.receive": "board.members.ws_receive",'
-        ' "websocket.disconnect": "board.members.ws_disconnect"}'
-    )
-    key = project.key
-    server = project.serve()
-    with pytest.raises(InvalidStatus, match="403"), opened(server, "/"):
+def test_the_members(pages: Project, site: Server) -> None:
+    with pytest.raises(InvalidStatus, match="403"), opened(site, "/members/"):
         pass
-    with opened(server, "/", session_key=key) as socket:
+    with opened(site, "/members/", session_key=pages.key) as socket:
         socket.send("hi")
         assert socket.recv(60) == "ann says hi"
 
 
-def test_a_log_out_closes_the_sockets(project: Project) -> None:
-    project.write_all("mysite/settings.py", 1)
-    project.write_all("board/members.py", 0)
-    project.write_all("board/signals.py", 0)
-    with (project.folder / "board" / "apps.py").open("a") as file:
-        file.write("\n    def ready(self):\n        from board import signals\n")
-    project.route('{"websocket.connect": "board.members.ws_connect"}')
-    key = project.key
-    start_worker(project)
-    with opened(start_daphne(project), "/", session_key=key) as socket:
+def test_a_log_out_closes_the_sockets(live: Project, live_site: Server) -> None:
+    key = live.keys[1]
+    with opened(live_site, "/members/", session_key=key) as socket:
         lines = (
             "from django.conf import settings",
             "from django.test import Client",
@@ -681,50 +792,50 @@ def test_a_log_out_closes_the_sockets(project: Project) -> None:
             f"client.cookies[settings.SESSION_COOKIE_NAME] = {key!r}",
             "client.logout()",
         )
-        project.manage("shell", "--no-imports", "-c", "\n".join(lines))
+        live.manage("shell", "--no-imports", "-c", "\n".join(lines))
         with pytest.raises(ConnectionClosed) as caught:
             socket.recv(60)
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 4401
 
 
-def test_a_delayed_message_that_is_cancelled(project: Project) -> None:
-    project.write_all("mysite/settings.py", 1)
-    project.write_all("board/later.py", 0)
-    project.route(
-        '{"websocket.connect": "board.later.ws_connect",'
-        ' "websocket.receive": "board.later.ws_receive"}'
-    )
-    start_worker(project)
-
+def test_a_delayed_message_that_is_cancelled(live: Project, live_site: Server) -> None:
     def delayed() -> str:
-        return project.manage("channelstatus", "--delayed").splitlines()[-1]
+        return live.manage("channelstatus", "--delayed").splitlines()[-1]
 
-    with opened(start_daphne(project), "/") as socket:
+    with opened(live_site, "/later/") as socket:
         wait_for(lambda: delayed() == "1 delayed messages", "the reminder")
         socket.send("hi")
         wait_for(lambda: delayed() == "0 delayed messages", "the end of the reminder")
 
 
-def test_a_delayed_message_under_runserver(project: Project) -> None:
-    project.write_all("board/later.py", 0)
-    file = project.folder / "board" / "later.py"
-    file.write_text(file.read_text().replace("delay=300", "delay=0.5"))
-    project.route('{"websocket.connect": "board.later.ws_connect"}')
-    with opened(project.serve(), "/") as socket:
+def test_a_delayed_message_under_runserver(site: Server) -> None:
+    with opened(site, "/later/") as socket:
         assert socket.recv(60) == "still here?"
 
 
-def test_a_signal_that_announces_a_row(board: Project) -> None:
-    board.write_all("mysite/settings.py", 1)
-    board.write_all("board/models.py", 0)
-    board.write_all("board/models.py", 1)
-    board.make_tables()
-    start_worker(board)
-    with opened(start_daphne(board), "/board/news/") as socket:
-        create = "from board.models import Line; Line.objects.create(text='tea', delivery='1')"
-        board.manage("shell", "--no-imports", "-c", create)
-        assert socket.recv(60) == "line 1: tea"
+def test_a_row_that_a_signal_announces_and_a_binding_shows(
+    live: Project, live_site: Server
+) -> None:
+    created, update = [json.loads(block.text) for block in page("how-to/binding").blocks[2:]]
+    with (
+        opened(live_site, "/board/news/") as eve,
+        opened(live_site, "/live/", session_key=live.key) as ann,
+        opened(live_site, "/live/") as bob,
+    ):
+        lines = (
+            "from django.contrib.auth.models import User",
+            "from board.models import Line",
+            "User.objects.update(is_staff=True)",
+            "Line.objects.create(text='tea', delivery='1')",
+        )
+        live.manage("shell", "--no-imports", "-c", "\n".join(lines))
+        assert eve.recv(60) == "line 1: tea"
+        assert [json.loads(one.recv(60)) for one in (ann, bob)] == [created] * 2
+        bob.send(json.dumps(update).replace("green", "no"))
+        ann.send(json.dumps(update))
+        updated = json.loads(bob.recv(60))["payload"]
+        assert {"model": "board.line", **update["payload"]} == updated
 
 
 def test_sends_in_a_transaction(board: Project) -> None:
@@ -741,42 +852,10 @@ def test_sends_in_a_transaction(board: Project) -> None:
         assert socket.recv(60) == "ordered: tea"
 
 
-def test_a_binding_of_a_model(project: Project) -> None:
-    project.write_all("mysite/settings.py", 1)
-    project.write_all("board/models.py", 0)
-    project.write_all("board/models.py", 2)
-    project.write_all("board/live.py", 0)
-    with (project.folder / "mysite" / "settings.py").open("a") as file:
-        file.write('CHANNEL_ROUTING = "board.live.channel_routing"\n')
-    project.make_tables()
-    key = project.key
-    staff = "from django.contrib.auth.models import User; User.objects.update(is_staff=True)"
-    project.manage("shell", "--no-imports", "-c", staff)
-    created, update = [json.loads(block.text) for block in page("how-to/binding").blocks[2:]]
-    server = start_daphne(project)
-    start_worker(project)
+def test_the_consumers_as_a_class(pages: Project, site: Server) -> None:
     with (
-        opened(server, "/live/", session_key=key) as ann,
-        opened(server, "/live/") as bob,
-    ):
-        create = "from board.models import Line; Line.objects.create(text='tea', delivery='1')"
-        project.manage("shell", "--no-imports", "-c", create)
-        assert [json.loads(one.recv(60)) for one in (ann, bob)] == [created] * 2
-        bob.send(json.dumps(update).replace("green", "no"))
-        ann.send(json.dumps(update))
-        updated = json.loads(bob.recv(60))["payload"]
-        assert {"model": "board.line", **update["payload"]} == updated
-
-
-def test_the_consumers_as_a_class(project: Project) -> None:
-    project.write_all("board/generics.py", 0)
-    with (project.folder / "mysite" / "settings.py").open("a") as file:
-        file.write('CHANNEL_ROUTING = "board.generics.channel_routing"\n')
-    key = project.key
-    server = project.serve()
-    with (
-        opened(server, "/board/news/", session_key=key) as ann,
-        opened(server, "/board/news/") as bob,
+        opened(site, "/generics/board/news/", session_key=pages.key) as ann,
+        opened(site, "/generics/board/news/") as bob,
     ):
         ann.send('{"line": "one"}')
         assert [ann.recv(60), bob.recv(60)] == ['{"line": "one", "by": "ann"}'] * 2
@@ -784,34 +863,20 @@ def test_the_consumers_as_a_class(project: Project) -> None:
         assert [ann.recv(60), bob.recv(60)] == ['{"line": "two", "by": ""}'] * 2
 
 
-def test_a_class_for_each_stream(project: Project) -> None:
-    project.write_all("board/streams.py", 0)
-    with (project.folder / "mysite" / "settings.py").open("a") as file:
-        file.write('CHANNEL_ROUTING = "board.streams.channel_routing"\n')
-    with opened(project.serve(), "/streams/") as socket:
+def test_a_class_for_each_stream(site: Server) -> None:
+    with opened(site, "/streams/") as socket:
         socket.send('{"stream": "echo", "payload": {"a": 1}}')
         assert json.loads(socket.recv(60)) == {"stream": "echo", "payload": {"echo": {"a": 1}}}
 
 
-def test_one_socket_for_several_parts(project: Project) -> None:
-    project.write_all("board/switch.py", 0)
-    project.write_all("board/parts.py", 0)
-    with (project.folder / "mysite" / "settings.py").open("a") as file:
-        file.write('CHANNEL_ROUTING = "board.parts.channel_routing"\n')
-    with opened(project.serve(), "/") as socket:
-        socket.send('{"command": "join", "name": "tea"}')
-        assert socket.recv(60) == "You are on tea"
-
-
-def test_a_disconnect_that_sends_on(board: Project) -> None:
-    board.write_all("board/switch.py", 0)
-    board.write_all("board/leaving.py", 0)
+def test_one_socket_for_several_parts_and_a_disconnect_that_sends_on(board: Project) -> None:
+    for file in ("board/switch.py", "board/parts.py", "board/leaving.py"):
+        board.write_all(file, 0)
     board.route(
         '[route("websocket.connect", "board.consumers.ws_connect", path="^/board/(?P<name>tea)/"),'
-        ' route("websocket.receive", "board.switch.ws_receive"),'
         ' route("websocket.disconnect", "board.leaving.ws_disconnect"),'
-        ' route("board.command", "board.switch.join"),'
-        ' route("board.left", "board.leaving.left")]'
+        ' route("board.left", "board.leaving.left"),'
+        ' include("board.parts.channel_routing")]'
     )
     server = board.serve()
     with opened(server, "/board/tea/") as ann:
@@ -821,17 +886,9 @@ def test_a_disconnect_that_sends_on(board: Project) -> None:
         assert ann.recv(60) == "somebody left"
 
 
-def test_an_async_view(board: Project) -> None:
-    board.write_all("board/async_views.py", 0)
-    (board.folder / "mysite" / "urls.py").write_text(
-        "from django.urls import path\n"
-        "from board.async_views import announce\n"
-        'urlpatterns = [path("announce/", announce)]\n'
-    )
-    server = board.serve()
-    with opened(server, "/board/news/") as socket:
-        with urllib.request.urlopen(f"{server.url}/announce/", timeout=60) as response:
-            assert response.read() == b"said"
+def test_an_async_view(site: Server) -> None:
+    with opened(site, "/board/news/") as socket:
+        assert site.get("/announce/") == "said"
         assert socket.recv(60) == "a word to all"
 
 
@@ -852,8 +909,7 @@ def write_settings_of(project: Project, name: str) -> None:
 def test_consumers_that_answer_requests(project: Project) -> None:
     write_settings_of(project, "how-to/http-by-workers")
     project.write_all("board/answers.py", 0)
-    with (project.folder / "mysite" / "settings.py").open("a") as file:
-        file.write('CHANNEL_ROUTING = "board.answers.channel_routing"\n')
+    project.use_routing("board.answers.channel_routing")
     project.manage("check")
     server = project.serve()
     with get(server, "/answers/now/") as response:
@@ -866,32 +922,40 @@ def test_consumers_that_answer_requests(project: Project) -> None:
 
 
 SAY = """
+from channels_workers import include, route
 from board.events import publish
 from board.models import Line
 
 def ws_receive(message):
     publish(Line.objects.create(text=message["text"], delivery=message.id))
+
+channel_routing = [
+    include([route("websocket.receive", ws_receive)], path="^/say/"),
+    include("board.waiting.channel_routing"),
+]
 """
 
 
-def test_server_sent_events(project: Project) -> None:
+@pytest.fixture(scope="module")
+def waiting(of_module: Copy) -> Server:
+    """The `runserver` of a project with the event stream and the long poll."""
+    project = of_module()
     write_settings_of(project, "how-to/server-sent-events")
-    for file in ("board/models.py", "board/events.py"):
+    for file in ("board/models.py", "board/events.py", "board/polls.py", "board/waiting.py"):
         project.write_all(file, 0)
-    (project.folder / "board" / "say.py").write_text(SAY)
-    project.route(
-        '[route("http.request", "board.events.follow", path="^/events/$"),'
-        ' route("websocket.receive", "board.say.ws_receive")]'
-    )
+    (project.folder / "board" / "routing.py").write_text(SAY)
     project.make_tables()
-    server = project.serve()
+    return project.serve()
+
+
+def test_server_sent_events(waiting: Server) -> None:
     event = [b"event: line\n", b"id: 1\n", b"data: tea\n", b"\n"]
-    with get(server, "/events/", **{"Last-Event-ID": "0"}) as stream:
+    with get(waiting, "/events/", **{"Last-Event-ID": "0"}) as stream:
         assert stream.headers["Content-Type"] == "text/event-stream; charset=utf-8"
-        with opened(server, "/") as socket:
+        with opened(waiting, "/say/") as socket:
             socket.send("tea")
             assert read_event(stream) == event
-    with get(server, "/events/", **{"Last-Event-ID": "0"}) as stream:
+    with get(waiting, "/events/", **{"Last-Event-ID": "0"}) as stream:
         assert read_event(stream) == event
 
 
@@ -902,29 +966,17 @@ def read_event(stream: HTTPResponse) -> list[bytes]:
     return [line, *(stream.readline() for _ in range(3))]
 
 
-def test_a_long_poll(project: Project) -> None:
-    write_settings_of(project, "how-to/server-sent-events")
-    for file in ("board/models.py", "board/events.py", "board/polls.py", "board/waiting.py"):
-        project.write_all(file, 0)
-    with (project.folder / "mysite" / "settings.py").open("a") as file:
-        file.write('CHANNEL_ROUTING = "board.waiting.channel_routing"\n')
-    project.make_tables()
-    server = project.serve()
-    with opened(server, "/") as socket, ThreadPoolExecutor(1) as pool:
-        polled = pool.submit(lambda: get(server, "/poll/").read())
+def test_a_long_poll(waiting: Server) -> None:
+    with opened(waiting, "/") as socket, ThreadPoolExecutor(1) as pool:
+        polled = pool.submit(lambda: get(waiting, "/poll/").read())
 
         def is_answered() -> bool:
             socket.send("tea")  # to nobody, before the request has joined
             return polled.done()
 
-        wait_for(is_answered, server.process.describe, 60)
+        wait_for(is_answered, waiting.process.describe, 60)
         assert json.loads(polled.result()) == {"line": "tea"}
-    server.process.wait_for_line("/poll/: answered, or gone")
-
-
-def test_the_tests_of_the_board(board: Project) -> None:
-    board.write_all("board/tests.py", 0)
-    board.manage("test", "board")
+    waiting.process.wait_for_line("/poll/: answered, or gone")
 
 
 def test_every_file_of_the_page_is_tested_here() -> None:

@@ -7,6 +7,7 @@ gets the path of each frame that a consumer ran. Consumers of /stuck/ wait for a
 
 import json
 import os
+from functools import cache
 
 import redis
 
@@ -47,16 +48,20 @@ def disconnect(message: Message) -> None:
     note(ENDED, f"{message['path']} {message['code']}")
 
 
+@cache
+def client() -> redis.Redis:
+    """One for all threads: a connection for each note would cost more than its frame."""
+    return redis.Redis.from_url(REDIS_URL, socket_timeout=None)
+
+
 def wait_until_told() -> None:
-    with redis.Redis.from_url(REDIS_URL, socket_timeout=None) as client:
-        client.blpop([GO], 60)
-        client.rpush(GO, "on")  # for the next consumer
+    client().blpop([GO], 60)
+    client().rpush(GO, "on")  # for the next consumer
 
 
 def note(name: str, what: str) -> None:
     if what != "/fast/":
-        with redis.Redis.from_url(REDIS_URL) as client:
-            client.rpush(name, what)
+        client().rpush(name, what)
 
 
 channel_routing = [

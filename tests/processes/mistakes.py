@@ -14,7 +14,7 @@ DEBUG = True
 SECRET_KEY = "for these tests"
 ALLOWED_HOSTS = ["127.0.0.1"]
 USE_TZ = True
-INSTALLED_APPS = ["channels_workers", "daphne", "django.contrib.staticfiles"]
+INSTALLED_APPS = ["channels_workers", "django.contrib.staticfiles"]
 STATIC_URL = "static/"
 ROOT_URLCONF = __name__
 urlpatterns: list[Any] = []
@@ -32,9 +32,9 @@ if url := os.environ.get("REDIS_URL"):
     }
 match os.environ.get("CHANGE"):
     case "order":
-        INSTALLED_APPS = ["daphne", "channels_workers", "django.contrib.staticfiles"]
+        INSTALLED_APPS = ["django.contrib.staticfiles", "channels_workers"]
     case "no app":
-        INSTALLED_APPS = ["daphne", "django.contrib.staticfiles"]
+        INSTALLED_APPS = ["django.contrib.staticfiles"]
     case "no routing":
         CHANNEL_ROUTING = None
     case "setting":

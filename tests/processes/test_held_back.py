@@ -65,6 +65,27 @@ def redis_server(shared: Shared, worker: Process) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def start(redis_server: RedisServer, shared: Shared, start_process: Processes) -> Start:
+    """Starts a server for one test."""
+    return starter(shared, start_process)
+
+
+@pytest.fixture(scope="module")
+def plain(request: pytest.FixtureRequest, worker: Process, shared: Shared) -> Iterator[Server]:
+    """A server for all tests of the kind; the first of them measures its memory."""
+    server = starter(shared, shared.start_process)(request.param)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def pinging(request: pytest.FixtureRequest, worker: Process, shared: Shared) -> Iterator[Server]:
+    """The same with pings."""
+    server = starter(shared, shared.start_process)(request.param, pings=True)
+    yield server
+    server.stop()
+
+
+def starter(shared: Shared, start_process: Processes) -> Start:
     def start(
         kind: str, env: dict[str, str] | None = None, *, pings: bool = False, **limits: Any
     ) -> Server:
@@ -129,15 +150,14 @@ def send_and_answer(client: RawSocket, texts: list[bytes], pings: SimpleQueue[by
         client.send(frame(text))
 
 
-@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize("pinging", COMMANDS, indirect=True)
 def test_frames_sent_while_workers_are_busy_are_delivered_in_order(
-    kind: str, start: Start, redis_server: RedisServer
+    pinging: Server, redis_server: RedisServer
 ) -> None:
-    server = start(kind, pings=True)
     numbers = [b"%06d" % number + b" " * 64_000 for number in range(250)]
-    with RawSocket(server.port, "/stuck/") as client:
+    with RawSocket(pinging.port, "/stuck/") as client:
         assert client.is_open
-        before = server.process.memory / 1024
+        before = pinging.process.memory / 1024
         pings: SimpleQueue[bytes] = SimpleQueue()
         sender = threading.Thread(target=send_and_answer, args=(client, numbers, pings))
         sender.start()
@@ -147,7 +167,7 @@ def test_frames_sent_while_workers_are_busy_are_delivered_in_order(
             assert opcode == PING
             pings.put(payload)
         assert sender.is_alive()
-        assert server.process.memory / 1024 - before < 12
+        assert pinging.process.memory / 1024 - before < 12
         go_on(redis_server)
         for number in numbers:
             while (got := next(heard))[0] == PING:
@@ -170,27 +190,25 @@ def test_a_client_that_leaves_while_held_back_is_noticed_and_leaves_few_frames(
     assert len(notes(redis_server, RUN)) == 6  # one was in flight
 
 
-@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize("plain", COMMANDS, indirect=True)
 def test_queued_and_orphaned_frames_of_many_clients_use_bounded_memory(
-    kind: str,
-    start: Start,
+    plain: Server,
     open_many: OpenMany,
     redis_server: RedisServer,
 ) -> None:
-    server = start(kind)
-    clients = open_many(40, server, "/stuck/")
-    before = server.process.memory / 1024
+    clients = open_many(40, plain, "/stuck/")
+    before = plain.process.memory / 1024
     for client in clients:
         data = deflated(b" " * 60_000) if "deflate" in client.answer else frame(b" " * 60_000)
         client.send_until_held(data * 10, 15, quiet=0.05)
-    assert server.process.memory / 1024 - before < 48
+    assert plain.process.memory / 1024 - before < 48
     for client in clients:
         client.close()
     go_on(redis_server)
-    with RawSocket(server.port, "/fast/") as client:
+    with RawSocket(plain.port, "/fast/") as client:
         client.send(frame(b"still here"))
         assert next(texts(client)) == b"still here"
-    assert server.process.memory / 1024 - before < 48
+    assert plain.process.memory / 1024 - before < 48
 
 
 @pytest.mark.parametrize("kind", COMPRESSING)
@@ -220,12 +238,11 @@ def test_pings_with_unread_pongs_cut_the_connection(
     assert ends == ["/ 4010"]
 
 
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
+@pytest.mark.parametrize("plain", ["daphne", "uvicorn-websockets-sansio"], indirect=True)
 def test_a_message_of_endless_fragments_cuts_the_connection(
-    kind: str, start: Start, redis_server: RedisServer
+    plain: Server, redis_server: RedisServer
 ) -> None:
-    server = start(kind)
-    with RawSocket(server.port) as client:
+    with RawSocket(plain.port) as client:
         client.send(frame(b"", fin=False))
         send_until_cut(client, frame(b"", 0, fin=False) * 5_000)
         ends = wait_for(lambda: notes(redis_server, ENDED), "the disconnect consumer")
@@ -362,9 +379,10 @@ def test_repeatable_client_errors_are_logged_once(kind: str, start: Start) -> No
     assert "Traceback" not in output
 
 
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio"])
-def test_a_held_back_client_without_pongs_is_closed(kind: str, start: Start) -> None:
-    server = start(kind, pings=True)
-    with RawSocket(server.port, "/fast/") as client:
+@pytest.mark.parametrize("pinging", ["daphne", "uvicorn-websockets-sansio"], indirect=True)
+def test_a_held_back_client_without_pongs_is_closed(
+    pinging: Server, redis_server: RedisServer
+) -> None:
+    with RawSocket(pinging.port, "/fast/") as client:
         client.send(frame(b"x") * 300)  # held back, then released
         assert client.until_cut() in ([], [1011])

@@ -26,7 +26,7 @@ SETTINGS = """
 
     SECRET_KEY = "for these tests"
     ALLOWED_HOSTS = ["*"]
-    INSTALLED_APPS = ["channels_workers", "daphne"]
+    INSTALLED_APPS = ["channels_workers"]
     ASGI_APPLICATION = "mysite.asgi.application"
     ROOT_URLCONF = "mysite.urls"
     CHANNEL_ROUTING = "mysite.consumers.channel_routing"

@@ -1,4 +1,4 @@
-"""Rewrites lists of apps: removes those that no longer exist and adds Daphne."""
+"""Rewrites lists of apps: removes those that no longer exist, and puts ours first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from channels_workers_upgrade.findings import Remark
 from channels_workers_upgrade.lists import Written, written
 from channels_workers_upgrade.renames import NEW
 from channels_workers_upgrade.routing import assigned
-from channels_workers_upgrade.strings import text_of
 from channels_workers_upgrade.tree import Edit, Tree, last_name
 
 APPS = "INSTALLED_APPS"
@@ -26,7 +25,6 @@ GONE = {
 
 def rewrite_apps(tree: Tree) -> tuple[list[Edit], list[str]]:
     """Return the edits of the lists of apps, and the removed apps."""
-    has_daphne = any(text_of(node) == DAPHNE for node in tree.all(ast.Constant))
     edits: list[Edit] = []
     gone: list[str] = []
     for name, value in _lists(tree):
@@ -36,18 +34,15 @@ def rewrite_apps(tree: Tree) -> tuple[list[Edit], list[str]]:
         for text in [text for text in _texts(apps) if text in GONE]:
             apps.take(_texts(apps).index(text))
             gone.append(text)
-        if name == APPS and not has_daphne:
-            _add_daphne(apps)
+        if name == APPS:
+            _put_before_static(apps)
         if apps.result != apps.text:
             edits.append(apps.edit)
     return edits, gone
 
 
 def _lists(tree: Tree) -> Iterator[tuple[str, ast.expr | None]]:
-    """Yield the lists of apps with their names; "" for one that is added to another.
-
-    A list that is added gets no Daphne: another one may have it.
-    """
+    """Yield the lists of apps with their names; "" for one that is added to another."""
     for node in tree.all(ast.Assign):
         name, value = assigned(node)
         if _is_apps(name):
@@ -83,8 +78,8 @@ def _text(element: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _add_daphne(apps: Written) -> None:
-    """Put Daphne after the engine, and both before static files, as system checks require."""
+def _put_before_static(apps: Written) -> None:
+    """Put the engine before static files, as system checks require."""
     texts = _texts(apps)
     ours = next((index for index, text in enumerate(texts) if text in _OURS), None)
     if ours is None or any(text.partition(".")[0] == NEW for text in texts):
@@ -92,7 +87,4 @@ def _add_daphne(apps: Written) -> None:
     text = apps.elements[ours]
     if STATIC in texts[:ours] and not apps.has_comments(ours):
         apps.take(ours)
-        ours = texts.index(STATIC)
-        apps.put(ours, text)
-    quote = "'" if "'" in text else '"'
-    apps.put(ours + 1, f"{quote}{DAPHNE}{quote}")
+        apps.put(texts.index(STATIC), text)

@@ -6,7 +6,6 @@ import ast
 import re
 from collections.abc import Iterator
 
-from channels_workers_upgrade.apps import DAPHNE
 from channels_workers_upgrade.beside import PACKAGES
 from channels_workers_upgrade.bindings import bindings, has_star, source_module
 from channels_workers_upgrade.findings import Remark
@@ -27,7 +26,7 @@ from channels_workers_upgrade.tree import Placed, Tree, last_name
 
 _MODULE_GONE = 'the engine has nothing of this module; see the names in "Come from Channels 1.x"'
 _UNKNOWN = "not a name of {}: import it from where it is defined, or remove it"
-_MAYBE_APP = f'if this is a list of apps, write "{NEW}", "{DAPHNE}"; otherwise leave it'
+_MAYBE_APP = f'if this is a list of apps, write "{NEW}"; otherwise leave it'
 
 _PATH = re.compile(r"\w+(\.\w+)+")
 

@@ -15,7 +15,10 @@ from channels_workers_upgrade.routing import SETTING, assigned, assignments
 from channels_workers_upgrade.strings import text_of
 from channels_workers_upgrade.tree import Tree
 
-_ORDER = f'in INSTALLED_APPS the order must be "{NEW}", "{DAPHNE}", "{STATIC}"'
+_ORDER = (
+    f'in INSTALLED_APPS "{NEW}" must come before "{STATIC}"; "{DAPHNE}" is not needed, '
+    "and goes between them if you keep it"
+)
 _LISTS: tuple[type[ast.List | ast.Tuple], ...] = (ast.List, ast.Tuple)
 _MADE = "the path of the application in asgi.py"
 
@@ -28,14 +31,12 @@ class Place(NamedTuple):
 
 
 class Settings:
-    """What was found so far: the lines that configure layers and list the app."""
+    """What was found so far: the lines that configure layers, and apps in a wrong order."""
 
     def __init__(self) -> None:
         self.layers: list[Place] = []
-        self.app: list[Place] = []
         self.has_application = False
         self.wsgi_application = ""
-        self.has_daphne = False
         self.wrong_order: list[Place] = []
 
     def read(self, tree: Tree, file: Path) -> None:
@@ -44,15 +45,11 @@ class Settings:
         values = dict(map(assigned, nodes))
         self.has_application |= APPLICATION in values
         self.wsgi_application = text_of(values.get("WSGI_APPLICATION")) or self.wsgi_application
-        self.has_daphne |= any(text_of(node) == DAPHNE for node in tree.all(ast.Constant))
         self.layers += [Place(file, node.lineno) for node in nodes if _has_layers(*assigned(node))]
         for apps in tree.all(*_LISTS):
             texts = [text_of(element) for element in apps.elts]
-            if NEW in texts:
-                place = Place(file, apps.elts[texts.index(NEW)].lineno)
-                self.app.append(place)
-                if _is_wrong(texts):
-                    self.wrong_order.append(place)
+            if NEW in texts and _is_wrong(texts):
+                self.wrong_order.append(Place(file, apps.elts[texts.index(NEW)].lineno))
 
     def findings(self) -> Iterable[tuple[Path, Finding]]:
         """Yield a finding for each missing setting, with the file to put it into."""
@@ -61,9 +58,6 @@ class Settings:
             path = self.wsgi_application.replace("wsgi", "asgi") or "project.asgi.application"
             cure = f'{APPLICATION} = "{path}", {_MADE}'
             yield file, Finding(line, f"no {APPLICATION}", cure)
-        if self.app and not self.has_daphne:
-            file, line = self.app[0]
-            yield file, Finding(line, f'no app "{DAPHNE}"', _ORDER)
         for file, line in self.wrong_order:
             yield file, Finding(line, "the order of apps", _ORDER)
 

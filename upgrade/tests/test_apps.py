@@ -1,4 +1,4 @@
-"""INSTALLED_APPS gets Daphne in the order that the checks require, and loses removed apps."""
+"""INSTALLED_APPS gets the order that the checks require, and loses removed apps."""
 
 from pathlib import Path
 
@@ -15,38 +15,41 @@ STATIC = '"django.contrib.staticfiles"'
 CASES = {
     "in one line": (
         'INSTALLED_APPS = ["channels"]\n',
-        'INSTALLED_APPS = ["channels_workers", "daphne"]\n',
+        'INSTALLED_APPS = ["channels_workers"]\n',
     ),
     "in brackets": (
         "INSTALLED_APPS = ('channels',)\n",
-        "INSTALLED_APPS = ('channels_workers', 'daphne',)\n",
+        "INSTALLED_APPS = ('channels_workers',)\n",
     ),
     "over lines, with comments": (
         'INSTALLED_APPS = [\n    "a",  # x\n    # ours\n    "channels",  # y\n    # b\n'
         '    "b",\n]\n',
         'INSTALLED_APPS = [\n    "a",  # x\n    # ours\n    "channels_workers",  # y\n'
-        '    "daphne",\n    # b\n    "b",\n]\n',
+        '    # b\n    "b",\n]\n',
     ),
     "at the end": (
         'INSTALLED_APPS = [\n    "a",\n    "channels"\n]\n',
-        'INSTALLED_APPS = [\n    "a",\n    "channels_workers",\n    "daphne"\n]\n',
+        'INSTALLED_APPS = [\n    "a",\n    "channels_workers"\n]\n',
     ),
     "behind static files": (
         f'INSTALLED_APPS = [\n    {STATIC},  # x\n    "b",\n    "channels",\n]\n',
-        'INSTALLED_APPS = [\n    "channels_workers",\n    "daphne",\n'
-        f'    {STATIC},  # x\n    "b",\n]\n',
+        f'INSTALLED_APPS = [\n    "channels_workers",\n    {STATIC},  # x\n    "b",\n]\n',
     ),
     "behind static files, in one line": (
         f'INSTALLED_APPS = [{STATIC}, "channels", "b"]\n',
-        f'INSTALLED_APPS = ["channels_workers", "daphne", {STATIC}, "b"]\n',
+        f'INSTALLED_APPS = ["channels_workers", {STATIC}, "b"]\n',
     ),
     "behind static files, in uneven lines": (
         f'INSTALLED_APPS = ["a", {STATIC},\n    "channels", "b"]\n',
-        f'INSTALLED_APPS = ["a", "channels_workers", "daphne", {STATIC},\n    "b"]\n',
+        f'INSTALLED_APPS = ["a", "channels_workers", {STATIC},\n    "b"]\n',
     ),
     "a comment stays beside what it is about": (
         f'INSTALLED_APPS = [\n    {STATIC},\n    "channels",  # y\n]\n',
-        f'INSTALLED_APPS = [\n    {STATIC},\n    "channels_workers",  # y\n    "daphne",\n]\n',
+        f'INSTALLED_APPS = [\n    {STATIC},\n    "channels_workers",  # y\n]\n',
+    ),
+    "behind static files, beside Daphne": (
+        f'INSTALLED_APPS = ["daphne", {STATIC}, "channels"]\nLOGGERS = ["daphne"]\n',
+        f'INSTALLED_APPS = ["daphne", "channels_workers", {STATIC}]\nLOGGERS = ["daphne"]\n',
     ),
     "beside Daphne": (
         'INSTALLED_APPS = ["channels"]\nif x:\n    INSTALLED_APPS += ["daphne"]\n',
@@ -54,11 +57,11 @@ CASES = {
     ),
     "by the class": (
         'INSTALLED_APPS = ["channels.apps.ChannelsConfig"]\n',
-        'INSTALLED_APPS = ["channels_workers.apps.ChannelsWorkersConfig", "daphne"]\n',
+        'INSTALLED_APPS = ["channels_workers.apps.ChannelsWorkersConfig"]\n',
     ),
     "beside the app of delayed messages": (
         'INSTALLED_APPS = ["channels", "channels.delay"]\n',
-        'INSTALLED_APPS = ["channels_workers", "daphne", "channels_workers.delay"]\n',
+        'INSTALLED_APPS = ["channels_workers", "channels_workers.delay"]\n',
     ),
     "the class of delayed messages": (
         'INSTALLED_APPS += ("channels.delay.apps.DelayConfig",)\n',
@@ -73,7 +76,7 @@ CASES = {
 GONE = {
     "in one line": (
         'INSTALLED_APPS = ["channels", "channels.binding", "b"]\n',
-        'INSTALLED_APPS = ["channels_workers", "daphne", "b"]\n',
+        'INSTALLED_APPS = ["channels_workers", "b"]\n',
     ),
     "over lines": (
         'A_APPS = [\n    "a",  # x\n    # y\n    "channels.binding",  # z\n    "b",\n]\n',
@@ -84,7 +87,7 @@ GONE = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_daphne_is_added(case: str) -> None:
+def test_the_order_of_apps(case: str) -> None:
     before, after = CASES[case]
     assert move(before, "settings.py") == after
 

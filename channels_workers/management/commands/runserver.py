@@ -8,8 +8,9 @@ import socket
 from typing import Any
 
 from daphne.management.commands.runserver import Command as DaphneCommand
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import CommandParser
+from django.core.management import CommandError, CommandParser
 
 from channels_workers import exporter
 from channels_workers.conf import configuration
@@ -40,6 +41,15 @@ class Command(DaphneCommand):  # type: ignore[misc]
         parser.set_defaults(
             websocket_handshake_timeout=math.ceil(configuration().HANDSHAKE_TIMEOUT) + 5
         )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Refuse to serve nothing: where the app daphne is not installed, no check does so."""
+        if options["use_asgi"] and not getattr(settings, "ASGI_APPLICATION", None):
+            raise CommandError(
+                "ASGI_APPLICATION is missing. `runserver` needs the dotted path of "
+                'application = get_application(), such as "mysite.asgi.application".'
+            )
+        super().handle(*args, **options)
 
     def inner_run(self, *args: Any, **options: Any) -> None:
         """Run the workers, and the server beside them."""

@@ -53,7 +53,7 @@ def good_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         CHANNEL_LAYERS={"default": {"BACKEND": MEMORY}},
         CHANNEL_ROUTING={"background": "channels_workers.routing.null_consumer"},
         CHANNEL_WORKERS={},
-        INSTALLED_APPS=["channels_workers", "daphne", *DJANGOS, "django.contrib.staticfiles"],
+        INSTALLED_APPS=["channels_workers", *DJANGOS, "django.contrib.staticfiles"],
     ):
         yield
 
@@ -241,7 +241,6 @@ RIGHT_ORDER = ["channels_workers", "daphne", "django.contrib.staticfiles"]
     [
         ["daphne", "channels_workers", "django.contrib.staticfiles"],
         ["django.contrib.staticfiles", "channels_workers", "daphne"],
-        ["channels_workers.apps.ChannelsWorkersConfig", "django.contrib.staticfiles", "daphne"],
         ["daphne.apps.DaphneConfig", "channels_workers", "django.contrib.staticfiles"],
     ],
 )
@@ -250,7 +249,17 @@ def test_an_app_order_that_hides_our_runserver(wrong_order: list[str], settings:
     number, message, hint = only_problem()
     assert number == "channels_workers.E005"
     assert "`runserver` would be that of another app" in message
-    assert hint == f"Order them: {', '.join(RIGHT_ORDER)}"
+    assert hint == (
+        f"Order them: {', '.join(RIGHT_ORDER)}. Or remove daphne: channels_workers does not need "
+        "that app."
+    )
+
+
+def test_static_files_before_ours_without_daphne(settings: Settings) -> None:
+    settings.INSTALLED_APPS = [*DJANGOS, "django.contrib.staticfiles", "channels_workers"]
+    number, _, hint = only_problem()
+    assert number == "channels_workers.E005"
+    assert hint == "Order them: channels_workers, django.contrib.staticfiles."
 
 
 @pytest.mark.parametrize(
@@ -258,6 +267,7 @@ def test_an_app_order_that_hides_our_runserver(wrong_order: list[str], settings:
     [
         ["channels_workers"],
         ["channels_workers", "channels", "daphne", "django.contrib.staticfiles"],
+        ["channels_workers", "django.contrib.staticfiles", "daphne"],  # daphne.E001 refuses it
         ["channels_workers", *DJANGOS, "django.contrib.staticfiles"],
         [f"{__name__}.ConfigOfTheProject", "daphne", "channels"],
     ],
@@ -577,6 +587,11 @@ print(isinstance(command, Command), sorted(check.id for check in found))
     ("order", "said"),
     [
         (["whitenoise.runserver_nostatic", "channels_workers", "daphne"], "True []"),
+        (["whitenoise.runserver_nostatic", "channels_workers"], "True []"),
+        (["channels_workers", "django.contrib.staticfiles"], "True []"),
+        (["channels_workers", "daphne", "django.contrib.staticfiles"], "True []"),
+        (["channels_workers", "django.contrib.staticfiles", "daphne"], "True []"),
+        (["django.contrib.staticfiles", "channels_workers"], "False ['channels_workers.E005']"),
         (["channels_workers", "whitenoise.runserver_nostatic", "daphne"], "True []"),
         (
             ["whitenoise.runserver_nostatic", "daphne", "channels_workers"],

@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 SECRET_KEY, DEBUG = "for this test only", True
 ROOT_URLCONF, ASGI_APPLICATION = "small_urls", "small.application"
-INSTALLED_APPS = ["channels_workers", "daphne"]
+INSTALLED_APPS = ["channels_workers"]
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels_workers.layers.memory.InMemoryChannelLayer"}}
 CHANNEL_ROUTING = "small_consumers.channel_routing"
 TEMPLATES = [

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from django.core.management import get_commands, load_command_class
+from django.core.management import CommandError, call_command, get_commands, load_command_class
+from pytest_django import Settings
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
@@ -69,6 +70,15 @@ def test_the_command_is_ours_and_has_daphnes_options() -> None:
     usage = command.create_parser("manage.py", "runserver").format_help()
     for option in ("--noworker", "--noasgi", "--http_timeout", "--nothreading", "--noreload"):
         assert option in usage
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_an_application_it_ends_with_the_remedy(
+    value: str | None, settings: Settings
+) -> None:
+    settings.ASGI_APPLICATION = value
+    with pytest.raises(CommandError, match="such as .*asgi.application"):
+        call_command("runserver", "--noreload")
 
 
 @pytest.mark.parametrize(("options", "threads"), [((), 4), (("--nothreading",), 1)])

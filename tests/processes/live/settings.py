@@ -7,7 +7,6 @@ SECRET_KEY = "for tests"
 ALLOWED_HOSTS = ["testserver"]
 INSTALLED_APPS = [
     "channels_workers",
-    "daphne",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.staticfiles",

@@ -3,7 +3,7 @@
 from labs.benchmarks.rooms.common import *  # noqa: F403
 from labs.benchmarks.rooms.common import layer
 
-INSTALLED_APPS = ["channels_workers", "daphne"]
+INSTALLED_APPS = ["channels_workers"]
 ASGI_APPLICATION = "labs.benchmarks.rooms.workers.asgi.application"
 CHANNEL_ROUTING = "labs.benchmarks.rooms.workers.routing.channel_routing"
 CHANNEL_LAYERS = {"default": layer()}

@@ -3,7 +3,7 @@
 from labs.genuine.comparison.settings.common import *  # noqa: F403
 from labs.genuine.comparison.settings.common import INSTALLED_APPS, given
 
-INSTALLED_APPS = ["channels_workers", "daphne", *INSTALLED_APPS]
+INSTALLED_APPS = ["channels_workers", *INSTALLED_APPS]
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_workers.layers.redis.RedisChannelLayer",
