@@ -212,8 +212,11 @@ def test_a_handler_that_sends_too_much_fails(site: Site, settings: Settings) -> 
     assert (answer["code"], answer["id"]) == ("failed", 1)
 
 
-def test_an_error_with_half_of_a_character(site: Site, settings: Settings) -> None:
+def test_an_error_with_half_of_a_character(
+    site: Site, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     settings.DEBUG = True
+    caplog.set_level(logging.CRITICAL, logger="channels_workers")  # xdist cannot report such a log
 
     class Wrong(EnvelopeConsumer):
         @stream("wrong")
