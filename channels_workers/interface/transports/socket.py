@@ -169,7 +169,9 @@ class VirtualSocket(Virtual):
         self._notify()
 
     def cut(self) -> None:
-        """Drop what waits for the client, and end it."""
+        """Drop what waits for the client, and end it. If it is closed, the client is to hear why."""
+        if self._downstream.close is not None:
+            return
         self._incoming.clear()
         self._lose()
         self._close(ABNORMAL)
