@@ -169,7 +169,7 @@ class VirtualSocket(Virtual):
         self._notify()
 
     def cut(self) -> None:
-        """Drop what waits for the client, and end it. If it is closed, the client is to hear why."""
+        """Drop what waits for the client, and end it; one that is closed may still say why."""
         if self._downstream.close is not None:
             return
         self._incoming.clear()

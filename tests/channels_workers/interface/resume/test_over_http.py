@@ -1,4 +1,4 @@
-"""Connections go on over another transport: where WebSockets stop to pass, and where they do again."""
+"""Connections go on over another transport: where WebSockets pass no longer, and back again."""
 
 import asyncio
 import json
