@@ -7,11 +7,9 @@ from typing import Any
 
 from channels_workers.asyncapi.sockets import Socket
 from channels_workers.bearer import wire
-from channels_workers.conf import configuration
+from channels_workers.conf import keeps_connections
 from channels_workers.declarations import Exchange, JsonSchema
-
-#: The type of the first frame of a socket that may go on after it was lost.
-RESUME = "channels_workers.resume"
+from channels_workers.interface.resume import wire as resume_wire
 
 
 def _schema(name: str, description: str, **properties: Any) -> JsonSchema:
@@ -42,11 +40,16 @@ TOKEN_ACCEPTED = _schema(
 )
 RESUMABLE = _schema(
     "Resumable",
-    "The first frame of a socket that can be resumed after it was lost, for some seconds.",
-    type={"const": RESUME, "type": "string"},
+    "The first frame of a socket that can be resumed after it was lost, for some seconds. A later "
+    "one, without `resumed`, brings another token.",
+    type={"const": resume_wire.FRAME_TYPE, "type": "string"},
     token={"type": "string", "description": "What resumes this connection."},
     seconds={"type": "number"},
-    resumed={"type": "boolean", "description": "Whether this is a resumed connection."},
+    resumed={
+        "type": "boolean",
+        "optional": True,
+        "description": "Whether this is a resumed connection.",
+    },
     received={
         "type": "integer",
         "minimum": 0,
@@ -68,7 +71,7 @@ def exchanges_of(socket: Socket) -> Iterator[Exchange]:
         text = f"{order}A later one replaces it."
         yield Exchange("receive", (TOKEN,), frame="token", description=text)
         yield Exchange("send", (TOKEN_ACCEPTED,), frame="token")
-    if can_resume():
+    if keeps_connections():
         text = "For clients that offer the subprotocol `resume`, or `resume.<token>.<frames>`."
         yield Exchange("send", (RESUMABLE,), frame="resume", description=text)
 
@@ -78,11 +81,7 @@ def subprotocols_of(socket: Socket) -> list[str]:
     found = list(socket.declaration.subprotocols)
     if socket.has_token or socket.waits_for_token:
         found += [wire.SUBPROTOCOL, f"{wire.PREFIX}<base64url of the token>"]
-    if can_resume():
-        found += [wire.SUBPROTOCOL, "resume", "resume.<token>.<frames>"]
+    if keeps_connections():
+        found += [wire.SUBPROTOCOL, resume_wire.SUBPROTOCOL]
+        found += [f"{resume_wire.PREFIX}<token>.<frames>"]
     return list(dict.fromkeys(found))
-
-
-def can_resume() -> bool:
-    """Say whether sockets can be resumed."""
-    return bool(getattr(configuration(), "RESUME_TIME", 0))

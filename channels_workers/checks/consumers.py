@@ -9,11 +9,9 @@ from typing import Any
 from channels.consumer import AsyncConsumer
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, register
-from django.core.exceptions import ImproperlyConfigured
 
 from channels_workers import decorators
-from channels_workers.checks.routes import RouteTo, all_routes
-from channels_workers.checks.routing import load_router
+from channels_workers.checks.routes import RouteTo, distinct, loaded_routes
 from channels_workers.envelope import decorators as envelope
 from channels_workers.generic.base import BaseConsumer
 from channels_workers.logs import name_of
@@ -27,15 +25,7 @@ _DECORATORS = frozenset((decorators.__name__, envelope.__name__, once.__name__))
 @register("channels_workers")
 def check_consumers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Look for consumers that do nothing, or that take other arguments than their routes give."""
-    try:
-        routes = list(all_routes(load_router().root.routing))
-    except (ImproperlyConfigured, ValueError):  # which another check reports
-        return []
-    found: dict[str, CheckMessage] = {}
-    for each in routes:
-        for problem in _problems(each):
-            found.setdefault(f"{problem.id} {problem.msg}", problem)
-    return list(found.values())
+    return distinct(problem for each in loaded_routes() for problem in _problems(each))
 
 
 def _problems(to: RouteTo) -> Iterator[CheckMessage]:

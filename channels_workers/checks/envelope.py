@@ -9,10 +9,8 @@ from typing import Any
 from django.apps import AppConfig
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
-from django.core.exceptions import ImproperlyConfigured
 
-from channels_workers.checks.routes import RouteTo, all_routes
-from channels_workers.checks.routing import load_router
+from channels_workers.checks.routes import RouteTo, distinct, loaded_routes
 from channels_workers.envelope.consumers import EnvelopeConsumer
 from channels_workers.envelope.decorators import PAYLOAD
 from channels_workers.layers.types import RECEIVE
@@ -22,15 +20,7 @@ from channels_workers.logs import name_of
 @register("channels_workers")
 def check_envelopes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Look for handlers that cannot run, and for consumers without any."""
-    try:
-        routes = list(all_routes(load_router().root.routing))
-    except (ImproperlyConfigured, ValueError):  # which another check reports
-        return []
-    found: dict[str, CheckMessage] = {}
-    for each in routes:
-        for problem in _problems(each):
-            found.setdefault(f"{problem.id} {problem.msg}", problem)
-    return list(found.values())
+    return distinct(problem for each in loaded_routes() for problem in _problems(each))
 
 
 def _problems(to: RouteTo) -> Iterator[CheckMessage]:

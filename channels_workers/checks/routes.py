@@ -75,13 +75,26 @@ def _longer(
     return {**outer, **{key: (*outer.get(key, ()), one) for key, one in inner.items()}}
 
 
+def loaded_routes() -> list[RouteTo]:
+    """Return all routes; none if they cannot be loaded, which another check reports."""
+    try:
+        return list(all_routes(load_router().root.routing))
+    except (ImproperlyConfigured, ValueError):
+        return []
+
+
+def distinct(problems: Iterable[CheckMessage]) -> list[CheckMessage]:
+    """Return *problems* once each: a consumer may have several routes."""
+    found: dict[str, CheckMessage] = {}
+    for each in problems:
+        found.setdefault(f"{each.id} {each.msg}", each)
+    return list(found.values())
+
+
 @register("channels_workers")
 def check_routes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Look for routes that can get no message."""
-    try:
-        routes = list(all_routes(load_router().root.routing))
-    except (ImproperlyConfigured, ValueError):  # which another check reports
-        return []
+    routes = loaded_routes()
     return [*_names(routes), *_paths(routes), *_hidden(routes)]
 
 

@@ -23,10 +23,15 @@ from channels_workers.client.bearing import expiry_in, renewal_delay, token_of
 from channels_workers.client.delays import delay_after, delay_of, delay_told_by
 from channels_workers.client.exceptions import Closed, NotConnected
 from channels_workers.client.options import Options, Source, value_of, with_defaults
-from channels_workers.client.resumption import FRAME_TYPE as RESUME
 from channels_workers.client.resumption import Agreement, Data, Resumption
 from channels_workers.client.state import ABNORMAL, State
-from channels_workers.interface.close_codes import FRAME_TOO_LARGE, TOKEN_REFUSED
+from channels_workers.interface.close_codes import (
+    FOR_GOOD,
+    FRAME_TOO_LARGE,
+    REPLACED,
+    TOKEN_REFUSED,
+)
+from channels_workers.interface.resume.wire import FRAME_TYPE, OWN_FRAME
 from channels_workers.logs import described, fields, shown
 
 logger = logging.getLogger(__name__)
@@ -49,11 +54,7 @@ FORESEEN = (OSError, InvalidHandshake)  # TimeoutError is an OSError
 
 #: Close codes after which the connection cannot be resumed, or must not: it has been replaced, or
 #: the frame that closed it would be sent again.
-REPLACED = 4022
-ENDS = (CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, FRAME_TOO_LARGE, REPLACED)
-
-#: How the frames of the engine itself begin: exactly so, as the server does not count them.
-OF_ENGINE = '{"type": "channels_workers.'
+ENDS = (*FOR_GOOD, FRAME_TOO_LARGE, REPLACED)
 
 
 class _Connect(connect):
@@ -260,7 +261,7 @@ class Link:
         except TimeoutError:  # the server cannot resume any more, and sends nothing
             return self.resumption.begin_anew(), None
         frame = _frame_of_engine(first)
-        if frame is None or frame.get("type") != RESUME:
+        if frame is None or frame.get("type") != FRAME_TYPE:
             return self.resumption.begin_anew(), first
         return self.resumption.agree(frame), None
 
@@ -269,7 +270,7 @@ class Link:
         if frame is None:
             await self._on_frame(data)
             self.resumption.note_received()
-        elif frame.get("type") == RESUME and self.resumption.is_wanted:
+        elif frame.get("type") == FRAME_TYPE and self.resumption.is_wanted:
             self.resumption.take_token(frame)
         elif frame.get("type") == wire.FRAME_TYPE:
             self._renew_in(renewal_delay(expiry_in(frame)))
@@ -369,7 +370,7 @@ def _why(loss: State) -> str:
 
 def _frame_of_engine(data: Data) -> Mapping[str, Any] | None:
     """Return the content of a frame of the engine itself; None for any other."""
-    if not isinstance(data, str) or not data.startswith(OF_ENGINE):
+    if not isinstance(data, str) or not data.startswith(OWN_FRAME):
         return None
     try:
         found = json.loads(data)

@@ -13,12 +13,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-#: The subprotocol that asks for a connection that can be resumed, and the beginning of the one
-#: that resumes it.
-OFFER = "resume"
-
-#: The type of the first frame from a server that can resume.
-FRAME_TYPE = "channels_workers.resume"
+from channels_workers.interface.resume.wire import PREFIX, SUBPROTOCOL
 
 #: The most frames that are kept to be sent again. The bytes are an option.
 FRAMES_KEPT = 10_000
@@ -67,7 +62,7 @@ class Resumption:
         """Return the subprotocols to offer."""
         if not self._is_wanted:
             return []
-        return [f"{OFFER}.{self.token}.{self.received}" if self.token else OFFER]
+        return [f"{PREFIX}{self.token}.{self.received}" if self.token else SUBPROTOCOL]
 
     def note_sent(self, data: Data) -> int:
         """Count a frame to the server, and keep it. Return its number, from 1."""

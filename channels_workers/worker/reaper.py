@@ -35,6 +35,29 @@ CUT_OFF = "is dead: its connections were closed"
 LAGGING = "counts as dead: it does not keep up with its inbox"
 
 
+class _Repeated:
+    """An *action* that is done again and again, and after a failure a little later."""
+
+    def __init__(self, what: str, action: Callable[[float], None]) -> None:
+        self.action = action
+        # Heartbeats meet the same outages, and log them.
+        self._attempts = Backoff(logger, what, LOOK_INTERVAL, log_level=logging.DEBUG)
+        self._due = -math.inf
+
+    def do_if_due(self, interval: float) -> None:
+        """Do it, if *interval* seconds have gone by since the last time."""
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + interval
+        try:
+            self.action(now)
+        except Exception as error:  # noqa: BLE001  (logged; the reaper must go on)
+            self._due = now + max(interval, self._attempts.failed(error))
+        else:
+            self._attempts.succeeded()
+
+
 class Reaper:
     """The thread of one worker process that looks for dead ones; *own* returns its name."""
 
@@ -43,7 +66,6 @@ class Reaper:
         self.own = own
         self.detector = StallDetector()
         self.cut_detector = CutDetector()
-        self._looked = -math.inf
         self._orphans: set[str] = set()
         self._searched = -math.inf
         # Trouble with one process must not delay the others.
@@ -67,17 +89,12 @@ class Reaper:
         return self.thread.ends_by(deadline)
 
     def _run(self) -> None:
-        what, level = "Looking for dead processes", logging.DEBUG
-        attempts = Backoff(logger, what, LOOK_INTERVAL, log_level=level)
+        # Who may not see lifelines still has to look at the counters.
+        blinks = _Repeated("Looking at lifelines", self.blink)
+        looks = _Repeated("Looking for dead processes", self.look)
         while not self._ended.wait(BLINK_INTERVAL):
-            try:
-                self.blink(time.monotonic())
-                if time.monotonic() - self._looked >= LOOK_INTERVAL:
-                    self.look(time.monotonic())
-            except Exception as error:  # noqa: BLE001  (logged; the reaper must go on)
-                self._ended.wait(attempts.failed(error))
-            else:
-                attempts.succeeded()
+            blinks.do_if_due(BLINK_INTERVAL)
+            looks.do_if_due(LOOK_INTERVAL)
 
     def blink(self, now: float) -> None:
         """Look only at the lifelines. Clean up at once after those whose lifelines are cut.
@@ -95,7 +112,6 @@ class Reaper:
 
         Raises :class:`LayerUnavailable` if the layer is unavailable; other errors are logged.
         """
-        self._looked = now
         counters = dict.fromkeys(self._orphans, 0) | self.admin.processes()
         for process, counter in self.detector.look(counters, self.own(), now).items():
             self._orphans.discard(process)

@@ -70,8 +70,8 @@ ROWS = [
     ["metrics.interface", "metrics.layer", "metrics.tasks", "metrics.worker"],
     ["metrics.computed", "metrics.labels"],
     [
-        *("context", "declarations", "django_parts", "interface.close_codes", "interface.types"),
-        *("logs", "migrations", "models", "tables"),
+        *("context", "declarations", "django_parts", "interface.close_codes"),
+        *("interface.resume.wire", "interface.types", "logs", "migrations", "models", "tables"),
     ],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]

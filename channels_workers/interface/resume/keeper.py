@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from django.core.signing import Signer
 
@@ -52,8 +53,8 @@ class Resumables:
         signer = signer_for(connect_content(scope))
         ticket = read_token(signer, offer.token) if offer.token else None
         if ticket is None:
-            socket = self._make(scope, send, signer)
-            await socket.open()
+            with self._made(scope, send, signer) as socket:
+                await socket.open()
             return socket.attachment
         try:
             async with asyncio.timeout(configuration().HANDSHAKE_TIMEOUT):
@@ -73,24 +74,27 @@ class Resumables:
         if found is not None and found.protocol.can_resume:
             found.take_over(scope, send, received, is_heard=is_heard)
             return found.attachment
-        socket = self._make(scope, send, signer)
-        try:
+        with self._made(scope, send, signer) as socket:
             is_adopted = found is None and await socket.adopt(scope, ticket, received)
-        except BaseException:
-            socket.protocol.replay.end()
-            raise
-        if not is_adopted:
-            await socket.open()
+            if not is_adopted:
+                await socket.open()
         return socket.attachment
 
-    def _make(self, scope: Scope, send: Send, signer: Signer) -> ResumableSocket:
+    @contextmanager
+    def _made(self, scope: Scope, send: Send, signer: Signer) -> Iterator[ResumableSocket]:
+        """Give a new socket, which is forgotten if the block raises."""
         sockets, limits = self.sockets, configuration()
         replay = Replay(self.replays, limits.RESUME_BYTES, limits.ALL_RESUME_BYTES)
         backlog, traffic = sockets.backlog, sockets.traffic
         protocol = ResumableProtocol(
             scope, limits, sockets.episodes, backlog, traffic, replay, signer
         )
-        return ResumableSocket(self.get_layer(), sockets, protocol, send, self)
+        socket = ResumableSocket(self.get_layer(), sockets, protocol, send, self)
+        try:
+            yield socket
+        except BaseException:
+            replay.end()
+            raise
 
     # For the sockets
 

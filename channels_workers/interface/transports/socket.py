@@ -169,7 +169,9 @@ class VirtualSocket(Virtual):
         self._notify()
 
     def cut(self) -> None:
-        """Drop what waits for the client, and end it."""
+        """Drop what waits for the client, and end it; one that is closed may still say why."""
+        if self._downstream.close is not None:
+            return
         self._incoming.clear()
         self._lose()
         self._close(ABNORMAL)

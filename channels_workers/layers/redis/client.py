@@ -55,7 +55,7 @@ KEPT = (
     ),
     *("aside_logged", "relays", "relayed"),
     *("histories", "history_order"),  # deleted in one step
-    "parked",
+    *("parked", "lifelines"),
 )
 
 #: Keys named by a living process, which a flush keeps, too.

@@ -3,12 +3,12 @@ import subprocess
 import sys
 from typing import Any
 
+import jsonschema
 import pytest
 from pytest_django import Settings
 
-from channels_workers import conf
-from channels_workers.asyncapi import engine
 from channels_workers.declarations import Declaration, Exchange, JsonSchema, declare, declares
+from channels_workers.interface.resume import wire
 from channels_workers.message import Message
 from channels_workers.routing import route
 from labs.harness.processes import clean_environment
@@ -153,14 +153,26 @@ def test_a_token_may_be_the_first_frame(settings: Settings) -> None:
     assert "typed.receive.token" not in found["operations"]
 
 
-def test_sockets_that_can_be_resumed_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "can_resume", lambda: True)
+def test_sockets_that_can_be_resumed_say_so(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"RESUME_TIME": 30}
     found = document().as_json()
     VALIDATOR.validate(found)
     assert "typed.send.resume" in found["operations"]
-    assert found["components"]["schemas"]["Resumable"]["required"] == [
-        *("type", "token", "seconds", "resumed"),
-    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        wire.answer("t", 30),
+        wire.renewal("u", 30),
+        wire.resumed_answer("t", 30, 7, is_gap=True),
+    ],
+)
+def test_frames_about_resuming_are_as_described(settings: Settings, text: str) -> None:
+    settings.CHANNEL_WORKERS = {"RESUME_TIME": 30}
+    schema = document().as_json()["components"]["schemas"]["Resumable"]
+    jsonschema.Draft202012Validator(schema).validate(json.loads(text))
+    assert json.loads(text).keys() <= schema["properties"].keys()
 
 
 def test_it_is_the_same_in_each_process() -> None:
@@ -244,10 +256,3 @@ def test_all_routes_of_a_path_are_one_channel() -> None:
     found = document(routing).as_json()
     assert list(found["channels"]) == ["same"]
     assert list(found["operations"]) == ["same.receive", "same.send"]
-
-
-def test_the_setting_decides_about_resuming(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not engine.can_resume()
-    monkeypatch.setattr(engine, "configuration", lambda: type("Set", (), {"RESUME_TIME": 30}))
-    assert engine.can_resume()
-    assert not getattr(conf.configuration(), "RESUME_TIME", 0)

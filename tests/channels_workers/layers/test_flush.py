@@ -228,6 +228,7 @@ async def test_only_liveness_keys_remain(site: Site) -> None:
         await talk(site, server)
     await site.worker.layer.flush()
     left = {name.decode() for name in site.redis.scan_iter(match=site.key("*"))}
-    allowed = {"epoch", "run", "recovered", "processes", "process_info", "aside_logged"}
+    allowed = {"epoch", "run", "recovered", "processes", "process_info", "lifelines"}
+    allowed.add("aside_logged")
     rest = {name.removeprefix(site.key("")) for name in left} - allowed
     assert {name.partition(":")[0] for name in rest} <= {"inbox", "connections", "groups", "group"}

@@ -230,6 +230,32 @@ def test_a_restarted_redis_finds_nobody_cut_off(
     until_held(layer, "one", "two")
 
 
+@pytest.mark.parametrize("is_noticed", [False, True], ids=["unnoticed", "recovering"])
+def test_a_restarted_redis_with_old_data_finds_nobody_cut_off(
+    layer: RedisChannelLayer, is_noticed: bool
+) -> None:
+    """Nobody has come back yet, and the data still name the run of before, as after a failover."""
+    layer.register("one", ABOUT)
+    until_held(layer, "one")
+    key = layer.client.key
+    old = "0" * 40
+    layer.client.redis.hset(key("processes"), "two", 7)
+    layer.client.redis.hset(key("lifelines"), "two", old)
+    layer.client.redis.set(key("run"), old)
+    if is_noticed:
+        layer.client.redis.set(key("recovering"), layer.client.redis.get(key("epoch")))
+    assert layer.admin.cut_off() == {}
+    assert not layer.admin.mark_dead("two", 7, is_cut_off=True)
+
+
+async def test_a_flush_keeps_lifelines(layer: RedisChannelLayer) -> None:
+    layer.register("one", ABOUT)
+    until_held(layer, "one")
+    await layer.flush()
+    assert b"one" in held(layer)
+    assert subscribers(layer, "one") == 1
+
+
 async def test_a_server_that_registers_again_holds_its_lifeline(
     layer: RedisChannelLayer, redis_server: RedisServer
 ) -> None:

@@ -178,6 +178,43 @@ def test_errors_do_not_end_the_reaper(
     assert not failures
 
 
+@pytest.mark.usefixtures("quickly")
+def test_a_user_who_may_not_see_lifelines_finds_the_dead_by_their_counters(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The servers have another user, who may hold them."""
+    client = redis_server.client()
+    client.execute_command(  # type: ignore[no-untyped-call]
+        *("ACL", "SETUSER", "carol", "reset", "on", ">secret", "~*", "+@all", "&*", "-pubsub")
+    )
+    servers = RedisChannelLayer(hosts=[redis_server.url])
+    workers = RedisChannelLayer(hosts=[redis_server.url.replace("//", "//carol:secret@")])
+    reaper = Reaper(workers.admin, lambda: "own")
+    ended = threading.Event()
+
+    def heartbeat() -> None:
+        while not ended.wait(0.01):
+            workers.heartbeat("own")
+
+    pulsing = threading.Thread(target=heartbeat)
+    try:
+        servers.register("other", ProcessInfo.this("server"))
+        lifelines = servers.client.key("lifelines")
+        wait_for(lambda: client.hexists(lifelines, "other"), "the lifeline")
+        workers.register("own", ProcessInfo.this("worker"))
+        pulsing.start()
+        reaper.start()
+        wait_for(lambda: "Cleaned up after process other" in caplog.text, "the reaper")
+    finally:
+        ended.set()
+        reaper.stop()
+        pulsing.join()
+        servers.disconnect()
+        workers.disconnect()
+        client.execute_command("ACL", "DELUSER", "carol")  # type: ignore[no-untyped-call]
+        client.close()
+
+
 class Watched:
     """A reaper in the process "own", which has heartbeats, and the time that it sees."""
 

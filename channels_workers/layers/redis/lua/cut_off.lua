@@ -5,12 +5,11 @@
 -- writes   lifelines
 -- returns  process, counter, process, counter ...
 
-local run_id = on_key("GET", run) or ""
 local found = {}
 local held = on_key("HGETALL", lifelines)
 for at = 1, #held, 2 do
   local process = held[at]
-  if held[at + 1] == run_id and is_cut(process) then
+  if is_cut(process, held[at + 1]) then
     local counter = on_key("HGET", processes, process)
     if counter then
       found[#found + 1] = process

@@ -1,5 +1,5 @@
 -- mark_dead.lua: declare a process dead whose counter stands still.
--- include: keys.lua process_info.lua lifelines.lua
+-- include: keys.lua process_info.lua epoch.lua lifelines.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 its counter as seen by the caller: 0 for an orphan (orphans.lua),
@@ -17,7 +17,7 @@ else
   if stored and not is_counter(stored) then stored = "-1" end
   if stored ~= counter then return 0 end
 end
-if ARGV[4] == "cut" and not is_cut(process) then return 0 end
+if ARGV[4] == "cut" and not is_cut(process, on_key("HGET", lifelines, process)) then return 0 end
 on_key("HDEL", processes, process)
 on_key("HDEL", lifelines, process)
 on_key("LPUSH", dead, process)

@@ -1,5 +1,5 @@
 -- retire.lua: end a process cleanly.
--- include: keys.lua lifelines.lua
+-- include: keys.lua epoch.lua lifelines.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2... pairs of channel and consumer name (workers)

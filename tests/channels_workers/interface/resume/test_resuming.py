@@ -9,6 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from channels_workers.channel import Group
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface.application import Interface
 from channels_workers.interface.close_codes import REPLACED, SERVER_STOPS, TOKEN_EXPIRED
 from channels_workers.layers.memory import InMemoryChannelLayer
@@ -419,3 +420,26 @@ async def test_expiry_stays_with_the_connection(
     third = await Client(back, V1, second.resume()).answered()
     assert not third.answer["resumed"]
     await third.lost(1000)
+
+
+@pytest.mark.parametrize("token", ["", "of nothing"])
+async def test_a_layer_that_is_away_leaves_nothing_behind(
+    application: Interface,
+    layer: InMemoryChannelLayer,
+    monkeypatch: pytest.MonkeyPatch,
+    token: str,
+) -> None:
+    async def fail(*arguments: object) -> None:
+        raise LayerUnavailable("away")
+
+    first = await lived(application)
+    offer = f"resume.{first.answer['token']}.0" if token else "resume"
+    await first.lost(1000)
+    await asyncio.wait_for(application.drain_ended(), 10)
+    monkeypatch.setattr(layer, "attach", fail)
+    before = len(application.resumables.replays._known)
+    for _ in range(3):
+        client = Client(application, V1, offer)
+        with pytest.raises(LayerUnavailable):
+            await client.answered()
+    assert len(application.resumables.replays._known) == before
