@@ -20,6 +20,7 @@ from channels_workers.interface import close_codes
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
+from channels_workers.layers.kept import LayerKept
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.relays import LayerRelays
 from channels_workers.logs import fields as log_fields
@@ -203,7 +204,7 @@ def test_order_of_modules() -> None:
     assert written == [", ".join(name or "channels_workers" for name in row) for row in ROWS]
 
 
-SIDES = (WorkerLayer, LayerAdmin, LayerRelays)
+SIDES = (WorkerLayer, LayerAdmin, LayerKept, LayerRelays)
 
 
 def test_methods_of_the_contract_exist() -> None:
