@@ -169,10 +169,14 @@ class VirtualSocket(Virtual):
         self._notify()
 
     def cut(self) -> None:
-        """Drop what waits for the client, and end it."""
+        """Drop what waits for the client, and end it.
+
+        If it is closed, its client may still ask for the code.
+        """
         self._incoming.clear()
-        self._lose()
-        self._close(ABNORMAL)
+        if self._end_code is None:
+            self._lose()
+            self._close(ABNORMAL)
 
     def _lose(self) -> None:
         self.is_lost = True
