@@ -147,7 +147,7 @@ def test_versions() -> None:
     for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
         name, operator, rest = re.match(r"([\w-]+)([<>=]+)(.*)", line).groups()  # type: ignore[union-attr]
         needed[name] = operator + rest
-    pinned = {one.name: one.version for one in locked(ROOT / "requirements.in")}
+    pinned: dict[str, str] = {one.name: one.version for one in locked(ROOT / "requirements.in")}
     rows = {
         code(row[0])[0]: (code(row[1])[0], code(row[2])[0])
         for row in page("project/versions").table("versions")
