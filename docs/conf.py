@@ -42,6 +42,7 @@ nitpick_ignore_regex = [
     ("py:class", r"channels_workers\.tasks\.retries\.Function"),
     ("py:class", r"channels_workers\.envelope\.streams\.Handler"),
     ("py:class", r"channels_workers\.middleware\.Chain"),
+    ("py:class", r"channels_workers\.http\.sse\._Position"),
     ("py:class", r"channels_workers\.client\.(mailboxes\.Mailboxes|subscriptions\.Membership)"),
     ("py:class", r"channels_workers\.client\.(options\.Options|outbox\.T|streams\.Sender)"),
     ("py:class", r"_asyncio\.Future"),

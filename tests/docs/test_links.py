@@ -62,6 +62,21 @@ def test_readme_leads_to_the_site() -> None:
     assert "docs/index.md" in Page(ROOT / "README.md").links
 
 
+def test_each_page_is_linked_beside_the_menu() -> None:
+    linked = {
+        (page.path.parent / link.partition("#")[0]).resolve()
+        for page in PAGES
+        for link in page.links
+    }
+    for folder in ("tutorial", "how-to", "reference", "explanation"):
+        assert set(DOCS.glob(f"{folder}/**/*.md")) <= linked
+
+
+def test_the_start_page_leads_to_each_explanation() -> None:
+    start = {(DOCS / link.partition("#")[0]) for link in Page(DOCS / "index.md").links}
+    assert set(DOCS.glob("explanation/*.md")) <= start
+
+
 def test_the_readme_is_short() -> None:
     assert len(Page(ROOT / "README.md").text.splitlines()) <= 65
 

@@ -20,6 +20,7 @@ from channels_workers.interface import close_codes
 from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
+from channels_workers.layers.kept import LayerKept
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.relays import LayerRelays
 from channels_workers.logs import fields as log_fields
@@ -146,7 +147,7 @@ def test_versions() -> None:
     for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
         name, operator, rest = re.match(r"([\w-]+)([<>=]+)(.*)", line).groups()  # type: ignore[union-attr]
         needed[name] = operator + rest
-    pinned = {one.name: one.version for one in locked(ROOT / "requirements.in")}
+    pinned: dict[str, str] = {one.name: one.version for one in locked(ROOT / "requirements.in")}
     rows = {
         code(row[0])[0]: (code(row[1])[0], code(row[2])[0])
         for row in page("project/versions").table("versions")
@@ -203,7 +204,7 @@ def test_order_of_modules() -> None:
     assert written == [", ".join(name or "channels_workers" for name in row) for row in ROWS]
 
 
-SIDES = (WorkerLayer, LayerAdmin, LayerRelays)
+SIDES = (WorkerLayer, LayerAdmin, LayerKept, LayerRelays)
 
 
 def test_methods_of_the_contract_exist() -> None:
