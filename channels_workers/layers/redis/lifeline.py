@@ -111,6 +111,8 @@ class Lifeline:
                 logger.warning(REFUSED, self.client, error, extra=extra)
                 self.is_possible = False
             except (*ERRORS, LayerUnavailable) as error:
+                if names != self._names:  # so another one is needed, at once
+                    continue
                 logger.debug("No lifeline: %s", error)
                 self._give_up(names & self._names)
                 pause = PAUSE if time.monotonic() - since > LONGEST_PAUSE else pause

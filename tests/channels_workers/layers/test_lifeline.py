@@ -204,6 +204,20 @@ def test_a_process_that_leaves_has_no_lifeline(layer: RedisChannelLayer) -> None
     until_held(layer, "three")
 
 
+def test_other_names_are_held_at_once(
+    layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the connection before is no failure, after which one waits."""
+    monkeypatch.setattr(lifelines, "PAUSE", 600.0)
+    names = [f"process {number}" for number in range(4)]
+    for count in range(1, 5):
+        layer.register(names[count - 1], ABOUT)
+        until_held(layer, *names[:count])
+    for count in range(1, 4):
+        layer.retire(names[count - 1], (), ())
+        until_held(layer, *names[count:])
+
+
 def test_an_evicted_process_holds_the_lifeline_of_its_new_name(layer: RedisChannelLayer) -> None:
     layer.register("old", ABOUT)
     until_held(layer, "old")
@@ -222,11 +236,11 @@ def test_a_restarted_redis_finds_nobody_cut_off(
     until_held(layer, "one")
     redis_server.stop()
     redis_server.start()
-    key = layer.client.key("lifelines")
     layer.register("one", ABOUT)
-    layer.client.redis.hset(key, "two", "a former run")
-    layer.register("two", ABOUT)
+    layer.client.redis.hset(layer.client.key("lifelines"), "two", "a former run")
+    layer.client.redis.hset(layer.client.key("processes"), "two", 1)
     assert "two" not in layer.admin.cut_off()
+    layer.register("two", ABOUT)
     until_held(layer, "one", "two")
 
 
