@@ -100,6 +100,11 @@ async def refuse_socket(scope: Scope, receive: Any, send: Any) -> None:
             await receive()
 
 
+def network_of_client(scope: Scope) -> str:
+    """Return the key by which limits count the client of *scope*; "" without an address."""
+    return network_of(client_address(_peer(scope), "", 0))
+
+
 class Place:
     """The place of one client's connection or request; *leave* is called once at most."""
 
@@ -150,7 +155,7 @@ class LimitPerAddress:
     def enter(self, scope: Scope) -> Place | None:
         """Count one until it leaves its place; None if it is to be refused."""
         limit: int = getattr(configuration(), self.name)
-        address = network_of(client_address(_peer(scope), "", 0)) if limit else ""
+        address = network_of_client(scope) if limit else ""
         if not address:
             return Place()
         if self.counts[address] >= limit:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from django.core.signing import Signer
 
 from channels_workers.conf import configuration
+from channels_workers.interface.client_address import network_of_client
 from channels_workers.interface.replies import connect_content
 from channels_workers.interface.resume.protocol import ResumableProtocol
 from channels_workers.interface.resume.replay import Replay, Replays
@@ -38,7 +39,9 @@ class Resumables:
         self.sockets = sockets
         self.replays = Replays()
         self._known: dict[str, ResumableSocket] = {}
-        self._parked: dict[ResumableSocket, asyncio.TimerHandle] = {}  # since longest first
+        self._parked: dict[ResumableSocket, asyncio.TimerHandle] = {}
+        #: The same by the network of their clients; in each, since longest first.
+        self._crowds: dict[str, dict[ResumableSocket, None]] = {}
 
     @property
     def parked(self) -> list[ResumableSocket]:
@@ -73,6 +76,7 @@ class Resumables:
         found = self._known.get(name)
         if found is not None and found.protocol.can_resume:
             found.take_over(scope, send, received, is_heard=is_heard)
+            found.network = network_of_client(scope)
             return found.attachment
         with self._made(scope, send, signer) as socket:
             is_adopted = found is None and await socket.adopt(scope, ticket, received)
@@ -90,6 +94,7 @@ class Resumables:
             scope, limits, sockets.episodes, backlog, traffic, replay, signer
         )
         socket = ResumableSocket(self.get_layer(), sockets, protocol, send, self)
+        socket.network = network_of_client(scope)
         try:
             yield socket
         except BaseException:
@@ -103,20 +108,35 @@ class Resumables:
         self._known[socket.reply_channel] = socket
 
     def park(self, socket: ResumableSocket) -> None:
-        """Wait for the client of a connection; end the one that waits longest at the limit."""
+        """Wait for the client of a connection.
+
+        At the limit one ends: of the network with most of them, the one that waits longest.
+        """
         limits = socket.protocol.limits
         self.unpark(socket)
         loop = asyncio.get_running_loop()
         self._parked[socket] = loop.call_later(limits.RESUME_TIME, socket.give_up)
+        self._crowds.setdefault(socket.network, {})[socket] = None
         if len(self._parked) > limits.PARKED:
             extra = fields("parked_ended")
             self.sockets.episodes.log(logger, logging.WARNING, CROWDED, limits.PARKED, extra=extra)
-            next(iter(self._parked)).give_up()
+            next(iter(self._largest_crowd(socket.network))).give_up()
+
+    def _largest_crowd(self, network: str) -> dict[ResumableSocket, None]:
+        """Return that of *network* if it is larger than the average, else the largest."""
+        own = self._crowds[network]
+        if len(own) * len(self._crowds) > len(self._parked):
+            return own
+        return max(self._crowds.values(), key=len)
 
     def unpark(self, socket: ResumableSocket) -> None:
         """Wait no more."""
         if (timer := self._parked.pop(socket, None)) is not None:
             timer.cancel()
+            crowd = self._crowds[socket.network]
+            del crowd[socket]
+            if not crowd:
+                del self._crowds[socket.network]
 
     def forget(self, socket: ResumableSocket) -> None:
         """Know a connection no more."""

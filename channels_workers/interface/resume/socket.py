@@ -112,6 +112,7 @@ class ResumableSocket(Socket):
         keeper: Keeper,
     ) -> None:
         self.keeper = keeper
+        self.network = ""  # of its client, as limits count it
         self.attachment: Attachment | None = None
         self._is_leaving = False  # the server stops
         self._arrival: Arrival | None = None  # while it is adopted

@@ -29,6 +29,7 @@ class Client:
         *offered: str,
         path: str = "/",
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        address: str = "",
     ) -> None:
         self.incoming: asyncio.Queue[Event] = asyncio.Queue()
         self.events: list[Event] = []
@@ -41,6 +42,7 @@ class Client:
             "headers": [named, *headers],
             "query_string": b"",
             "subprotocols": list(offered),
+            "client": [address, 5] if address else None,
         }
         self.task = asyncio.create_task(application(scope, self.incoming.get, self._take))
         self.task.add_done_callback(self._note_end)

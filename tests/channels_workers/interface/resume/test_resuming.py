@@ -317,6 +317,28 @@ async def test_too_many_that_wait_end(
     await kept.lost(1000)
 
 
+async def test_a_crowd_of_one_network_ends_no_other_connection(
+    application: Interface, consumers: Consumers, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"RESUME_TIME": 30, "PARKED": 4}
+    others = [await lived(application, name, address=f"192.0.2.{name}") for name in ("1", "2")]
+    for client in others:
+        await client.lost()
+    for number in range(8):
+        crowd = await lived(application, f"crowd {number}", address=f"2001:db8::{number}")
+        await crowd.lost()
+    await consumers.until(lambda: len(consumers.values("disconnect")) == 6)
+    assert consumers.values("disconnect") == [(1006, [f"crowd {number}"]) for number in range(6)]
+    late = await lived(application, "3", address="192.0.2.3")
+    await late.lost()
+    await consumers.until(lambda: len(consumers.values("disconnect")) == 7)
+    assert consumers.values("disconnect")[-1] == (1006, ["crowd 6"])
+    for client in (*others, late):
+        back = await Client(application, V1, client.resume()).answered()
+        assert back.answer["resumed"]
+        await back.lost(1000)
+
+
 async def test_thousands_that_vanish_are_bounded(
     application: Interface, consumers: Consumers, settings: Settings
 ) -> None:
