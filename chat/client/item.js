@@ -57,7 +57,7 @@ export function place(item, message, previous) {
 export function markNew(item, isNew) {
   one(item, ".new")?.remove();
   if (!isNew) return;
-  const mark = make("p", "new", t("New messages"));
+  const mark = make("div", "new", t("New messages"));
   const day = one(item, ".day");
   if (day) day.after(mark);
   else item.prepend(mark);

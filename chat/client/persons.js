@@ -11,7 +11,7 @@ export function dress(element, { who, handle, account }) {
   const name = one(element, ".handle");
   name.textContent = handle;
   one(element, ".avatar")?.remove();
-  (name.closest(".by") ?? name).before(avatar(handle));
+  (name.closest("p") ?? name).before(avatar(handle));
   if (account && !name.nextElementSibling?.matches(".mark")) name.after(mark());
 }
 

@@ -105,7 +105,7 @@ class Action:
 
 
 def test_a_failure_of_one_item_delays_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    each = BackoffEach(logger, "Cleaning up after", 0.05)
+    each = BackoffEach(logger, "Cleaning up after", 0.5)
     bad, good = Action(ValueError(), ValueError()), Action()
     assert not each.attempt("a", bad)
     assert not each.attempt("a", bad), "it waits"

@@ -132,7 +132,7 @@ def test_the_texts_of_a_script_are_found() -> None:
 def imported_by(file: Path) -> set[Path]:
     """The script *file*, and those that it imports, directly or not."""
     found = {file}
-    for imported in re.findall(r'from "(\./[^"]+)"', file.read_text()):
+    for imported in re.findall(r'from "(\./[^"]+\.js)"', file.read_text()):
         found |= imported_by(file.parent / imported)
     return found
 

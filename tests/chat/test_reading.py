@@ -38,7 +38,7 @@ def test_days_and_times_are_local(
     browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": ""})
     first = f"{moments[0]:%A}, {moments[0]:%B} {moments[0].day}"
     assert tab.texts(".day") == [first, "Yesterday", "Today"]
-    times = tab.find(".by time")
+    times = tab.find(".message time")
     assert {time.text for time in times} == {"12:34 PM"}
     exact = times[0].get_attribute("title") or ""
     assert f"{moments[0]:%A}" in exact

@@ -276,7 +276,7 @@ async def test_checking_redis_reuses_a_connection(
 ) -> None:
     settings.CHANNEL_WORKERS = PATHS
     monkeypatch.setattr(health, "SHARED_FOR", 0.0)
-    layer = RedisChannelLayer(hosts=[redis_server.url])
+    layer = RedisChannelLayer(hosts=[redis_server.url], lifeline=False)
     application = interface(layer)
     await asyncio.to_thread(layer.check_server)  # as each server does at its start
     with redis_server.client() as client:
