@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from importlib import import_module
 
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.threads import Duty
@@ -84,6 +85,7 @@ def _look(layer: WorkerLayer, channel: str) -> None:
     try:
         if channel in layer.admin.listened():
             return
+        import_module("channels_workers.routing")  # which is in `routed`; a program may not need it
         known = {name for names in routed for name in names()}
     except LayerUnavailable:  # the send reports it
         layer.looked_at.discard(channel)
