@@ -328,6 +328,7 @@ def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]
 
 @pytest.fixture
 def browser(shared_browser: Chrome) -> Iterator[Chrome]:
+    shared_browser.execute_cdp_cmd("Page.bringToFront", {})  # a hidden page draws no frames
     yield shared_browser
     for window in reversed(shared_browser.window_handles):
         shared_browser.switch_to.window(window)
