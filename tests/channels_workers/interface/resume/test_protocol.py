@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -150,6 +151,8 @@ class World:
 STEPS = ("say", "take", "tell", "hear", "finish", "cut", "come_back")
 
 
+# Threads of other tests draw random numbers, too.
+@pytest.mark.filterwarnings("ignore:Do not use the .random. module")
 @given(st.lists(st.sampled_from(STEPS), max_size=80))
 def test_each_frame_arrives_once(steps: list[str]) -> None:
     world = World()
