@@ -34,7 +34,7 @@ from labs.faults.cases.requests import (
     StreamKilled,
     UploadersGone,
 )
-from labs.faults.cases.resume import ResumeRedisEmptied, ResumeServerKilled
+from labs.faults.cases.resume import ResumeRedisEmptied, ResumeServerKilled, ResumeStorm
 from labs.faults.cases.rude_clients import Flood, SlowReader
 from labs.faults.cases.server_killed import ServerKilled, ServerKilledBusy
 from labs.faults.cases.server_stopped import ServerStopped
@@ -104,6 +104,7 @@ FAULTS: tuple[Fault, ...] = (
     HistoryStorm(),
     HistoryRedisEmptied(),
     ResumeServerKilled(),
+    ResumeStorm(),
     ResumeRedisEmptied(),
 )
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import signal
+from dataclasses import replace
 
 from labs.faults.cases.redis_lost import lose_data
+from labs.faults.cases.storms import STORM, kill_both, kill_first, storm
 from labs.faults.history_fault import HistoryFault, returns_of
 from labs.faults.row import Limits
 from labs.faults.size import Size
 from labs.faults.stage import Stage
 from labs.harness.crowd.plan import Plan
 from labs.harness.crowd.transcript import Transcript
-
-#: The longest outage after a storm (s).
-STORM = 10.0
-
-#: When a worker dies after the server (s): the clients of the server come back then.
-COMING_BACK = 0.5
 
 
 class HistoryServerKilled(HistoryFault):
@@ -30,15 +25,7 @@ class HistoryServerKilled(HistoryFault):
 
     def inject(self, stage: Stage) -> None:
         """Kill both."""
-        victim = stage.site.servers[0]
-        stage.expect_drops(victim)
-        stage.count_from_now()
-        victim.process.kill()
-        stage.hold(COMING_BACK)
-        worker = stage.site.workers[0]
-        worker.signal(signal.SIGKILL)
-        stage.mark_fault(worker)
-        worker.wait()
+        kill_both(stage)
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
         """Check that messages were replayed, and that nobody was told of a gap."""
@@ -60,19 +47,12 @@ class HistoryStorm(HistoryFault):
     limits = Limits(seconds=STORM)
 
     def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
-        """50 messages a second, each to 50 people (quick: to 20)."""
-        rooms, each = int(size.choose(40, 10)), int(size.choose(50, 20))
-        interval = rooms * each / 50
-        return Plan(
-            servers, rooms, each, interval, resumes=True, together=True, at_once=rooms * each
-        )
+        """Everybody names its position."""
+        return replace(storm(servers, size), resumes=True)
 
     def inject(self, stage: Stage) -> None:
         """Kill it."""
-        victim = stage.site.servers[0]
-        stage.expect_drops(victim)
-        stage.count_from_now()
-        victim.process.kill()
+        kill_first(stage)
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
         """Check that all came back, and say how fast."""
