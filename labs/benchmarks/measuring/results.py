@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from labs.benchmarks.load.moment import CLIENT
 from labs.benchmarks.load.report import Report
 from labs.benchmarks.measuring.subject import Measurement
 
@@ -90,14 +91,21 @@ def value_of(report: Report, key: str) -> float | None:
 
     Beside the named figures there are, each followed by a role, ``cpu_us`` and
     ``cpu_us_per_delivery`` (CPU time per message and per delivery, us) and ``mib`` (memory).
+    The role ``all`` is all but the load.
     """
     kind, _, role = key.partition(" ")
     if not role:
         return report.figures.get(kind)
     if kind == "mib":
         return report.memory[role][1] / 1024 if role in report.memory else None
-    cpu = report.cpu_us.get(role)
+    cpu = _cpu_us(report, role)
     if kind == "cpu_us" or cpu is None:
         return cpu
     deliveries = report.figures["deliveries_per_s"]
     return cpu * report.figures["messages_per_s"] / deliveries if deliveries else None
+
+
+def _cpu_us(report: Report, role: str) -> float | None:
+    if role != "all" or not report.cpu_us:
+        return report.cpu_us.get(role)
+    return sum(cpu for other, cpu in report.cpu_us.items() if other != CLIENT)

@@ -55,13 +55,14 @@ def test_the_command_of_a_load() -> None:
         "urls": ["ws://127.0.0.1:1", "ws://127.0.0.1:2"],
         "pids": {"server": [3, 4], "worker": [], "redis": [5]},
         "visit": True,
+        "protocol": "plain",
     }
     command = load_command(site, "rtt1", {"at_once": 2})
     assert command[command.index("rtt1") :] == [
         "rtt1",
         *("--url", "ws://127.0.0.1:1", "--url", "ws://127.0.0.1:2"),
         *("--watch", "server:3", "--watch", "server:4", "--watch", "redis:5"),
-        *("--at-once", "2", "--visit"),
+        *("--protocol", "plain", "--at-once", "2", "--visit"),
     ]
 
 
