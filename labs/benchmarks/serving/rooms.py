@@ -72,6 +72,14 @@ ROOMS = (
         has_workers=True,
     ),
     Room(
+        name="channels_workers-soak",
+        describes="the same, with what visitors of the soak ask for",
+        application="labs.benchmarks.rooms.workers.asgi:application",
+        settings="labs.benchmarks.rooms.soak.settings",
+        layer=OURS,
+        has_workers=True,
+    ),
+    Room(
         name="channels4-core",
         describes="Channels 4 with the core layer of channels-redis",
         application="labs.benchmarks.rooms.channels4.asgi:application",
