@@ -75,9 +75,10 @@ class Results:
         ]
 
     def medians(self, subject: str, name: str) -> dict[str, float]:
-        """Return the medians of all figures of a measurement."""
+        """Return the medians of all figures of a measurement, and of the CPU time of each role."""
         reports = self.reports.get((subject, name), [])
         figures = dict.fromkeys(figure for report in reports for figure in report.figures)
+        figures |= dict.fromkeys(figure for report in reports for figure in _cpu_figures(report))
         return {figure: median(self.values(subject, name, figure)) for figure in figures}
 
 
@@ -103,6 +104,11 @@ def value_of(report: Report, key: str) -> float | None:
         return cpu
     deliveries = report.figures["deliveries_per_s"]
     return cpu * report.figures["messages_per_s"] / deliveries if deliveries else None
+
+
+def _cpu_figures(report: Report) -> list[str]:
+    kinds = ["cpu_us"] + ["cpu_us_per_delivery"] * bool(report.figures.get("deliveries_per_s"))
+    return [f"{kind} {role}" for kind in kinds for role in report.cpu_us]
 
 
 def _cpu_us(report: Report, role: str) -> float | None:

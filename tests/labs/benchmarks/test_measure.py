@@ -92,7 +92,8 @@ def test_result_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["comparison", "growing"])
 def test_plots(tmp_path: Path, name: str) -> None:
     axis = {"title": "t", "unit": "u", "values": [1, 2], "lines": {"cpu_us server": [1.0, None]}}
-    measured = {"subject": "bare, daphne", "measurement": "rtt1", "medians": {"p50_ms": 2.0}}
+    medians = {"p50_ms": 2.0, "cpu_us server": 3.0}
+    measured = {"subject": "bare, daphne", "measurement": "rtt50", "medians": medians}
     conditions = {"machine": "a machine", "date": "today"}
     content = {"conditions": conditions, "measurements": [measured], "axes": [axis]}
     *_, plot = write(tmp_path, "plot", "", content, f"labs.benchmarks.{name}.plot")

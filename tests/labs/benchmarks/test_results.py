@@ -61,6 +61,14 @@ def test_figures_of_a_role() -> None:
     assert [value_of(one, name) for name in absent] == [None] * 4
 
 
+def test_medians_of_a_measurement() -> None:
+    medians = THREE.medians(OURS.name, "rtt50")
+    assert medians == {"messages_per_s": 20, "cpu_us server": 30}
+    one = report(messages_per_s=10.0, deliveries_per_s=100.0)
+    medians = results_of((OURS_RTT50, one)).medians(OURS.name, "rtt50")
+    assert medians["cpu_us_per_delivery server"] == 3
+
+
 def test_ratios() -> None:
     assert ratio(OURS_RATE, BARE_RATE)(THREE) == 0.4
     assert ratio(OURS_RATE, NOTHING)(THREE) is None
