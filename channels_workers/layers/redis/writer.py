@@ -152,7 +152,7 @@ class Writer:
         try:
             error = self._answer_all(requests, replies)
         finally:
-            self._in_flight = []
+            self._in_flight, self._calls = [], []
         if error is not None:
             self._stop(error)
             return
