@@ -12,8 +12,7 @@ from channels_workers.layers.types import (
     Committed,
     Delivery,
     Finished,
-    Send,
-    SendLater,
+    may_be_refused,
 )
 from channels_workers.tracing import hooks
 from channels_workers.worker.commit import Ended, finish, log_stale
@@ -86,12 +85,8 @@ class Batch:
         self.finished.append(finished)
         delivery = finished.delivery
         # A message that is pulled beside a refused commit would lose its place in its channel.
-        # Reply channels, which have a ! in their names, are never full.
-        may_be_refused = any(
-            isinstance(sent, SendLater) or (isinstance(sent, Send) and "!" not in sent.channel)
-            for sent in finished.operations
-        )
-        if may_be_refused or delivery.deaths or delivery.consumer != consumer:
+        is_alone = delivery.deaths or delivery.consumer != consumer
+        if is_alone or may_be_refused(finished.operations):
             self.commit()
         if delivery.failures:
             self._in_flight.failures.succeeded(delivery)
