@@ -7,10 +7,12 @@ The second one checks all that the first did, except what is checked here.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 #: Larger heads go the long way: within this size each line fits into the limits of all servers.
 LARGEST = 8 * 1024
+
+#: How many headers a handshake may have; more go the long way.
+MOST_HEADERS = 64
 
 #: Matches the head of a GET without a folded line: the target, and the lines of headers.
 _is_head = re.compile(
@@ -21,11 +23,20 @@ _is_head = re.compile(
 MORE = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 
 
-class Upgrade(NamedTuple):
-    """A handshake: its *target*, and its *head*, with the names of headers in lower case."""
+class Upgrade:
+    """A handshake: its *target*, and its *headers* with names in lower case, none repeated."""
 
-    target: bytes
-    head: bytes
+    __slots__ = ("headers", "target")
+
+    def __init__(self, target: bytes, headers: dict[bytes, bytes]) -> None:
+        self.target = target
+        self.headers = headers
+
+    @property
+    def head(self) -> bytes:
+        """The whole head."""
+        lines = b"".join([b"%b: %b\r\n" % header for header in self.headers.items()])
+        return b"GET %b HTTP/1.1\r\n%b\r\n" % (self.target, lines)
 
 
 def read_upgrade(data: bytes) -> Upgrade | None:
@@ -37,17 +48,14 @@ def read_upgrade(data: bytes) -> Upgrade | None:
     if found is None:
         return None
     target, lines = found.groups()
+    given = lines[:-2].split(b"\r\n")
     headers: dict[bytes, bytes] = {}
-    count = 0
-    for line in lines.split(b"\r\n"):
+    for line in given:
         name, _, value = line.partition(b":")
         headers[name.lower()] = value.strip(b" \t")
-        count += 1
-    if len(headers) != count or not _asks_for_upgrade(headers):
+    if len(headers) != len(given) or len(given) > MOST_HEADERS:
         return None
-    del headers[b""]  # behind the last line
-    rest = b"".join([b"%b: %b\r\n" % header for header in headers.items()])
-    return Upgrade(target, b"GET %b HTTP/1.1\r\n%b\r\n" % (target, rest))
+    return Upgrade(target, headers) if _asks_for_upgrade(headers) else None
 
 
 def _asks_for_upgrade(headers: dict[bytes, bytes]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from channels_workers.conf import configuration
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.upgrades import read_upgrade
+from channels_workers.interface.servers.uvicorn.handshakes import begin
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
 
@@ -123,7 +124,7 @@ class BoundedHead:
             config=arguments["config"], server_state=state, app_state=arguments["app_state"]
         )
         protocol.connection_made(self.transport)
-        protocol.data_received(upgrade.head)
+        begin(protocol, upgrade)
         self.transport.set_protocol(protocol)
         return True
 
