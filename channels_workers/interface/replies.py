@@ -43,7 +43,7 @@ def connect_content(scope: Scope) -> Content:
         "path": consumers_path(scope),
         "root_path": scope.get("root_path", ""),
         "query_string": scope.get("query_string", b""),
-        "headers": [[bytes(name), bytes(value)] for name, value in scope.get("headers", ())],
+        "headers": list(map(list, scope.get("headers", ()))),
         "client": list(scope["client"]) if scope.get("client") else None,
         "server": list(scope["server"]) if scope.get("server") else None,
         "scheme": scope.get("scheme", "ws"),

@@ -164,9 +164,13 @@ class Socket:
             self._expiry = Expiry(lambda: self._perform(self.protocol.expire()))
         self._expiry.set(when)
 
-    def _stop_timers(self) -> None:
+    def _stop_waiting(self) -> None:
         if self._handshake_timer is not None:
             self._handshake_timer.cancel()
+            self._handshake_timer = None
+
+    def _stop_timers(self) -> None:
+        self._stop_waiting()
         if self._expiry is not None:
             self._expiry.cancel()
 
@@ -279,7 +283,7 @@ class Socket:
 
     def snapshot(self) -> ConnectionSnapshot | None:
         """Return the state that restores this connection after the layer lost its data."""
-        protocol, encode = self.protocol, self.layer.codec.encode
+        protocol, encode = self.protocol, self.layer.codec.encode_own
         if protocol.order < 0:
             return None
         step = protocol.in_flight
@@ -310,12 +314,13 @@ class Socket:
         """Read what the client may send now."""
         match sent:
             case Accept():
+                self._stop_waiting()
                 self.intake.gate.open()
             case CloseSocket():
                 self.intake.regulate()  # its answer is to be read
 
     def _publish(self, step: Publish) -> None:
-        encode = self.layer.codec.encode
+        encode = self.layer.codec.encode_own
         done: Done = partial(self._published, step)
         content, protocol = step.content, self.protocol
         ending = {} if step.order else disconnect_content(protocol.path, protocol.request_id)
