@@ -14,6 +14,7 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import gc_tuning
 from channels_workers.interface.client_address import LimitPerAddress, with_client
 from channels_workers.interface.cookies import with_readable_cookies
+from channels_workers.interface.descriptors import raise_limit
 from channels_workers.interface.handshake_refusals import postpone, refuse_address
 from channels_workers.interface.health import Health
 from channels_workers.interface.http.by_workers import ByWorkers
@@ -229,6 +230,7 @@ class Interface:
         exporter.joined("server", layer)
         exporter.serve()
         gc_tuning.tune_gc()
+        raise_limit()
         self._announcing = asyncio.create_task(self._announce(layer))
 
     async def _announce(self, layer: WorkerLayer) -> None:

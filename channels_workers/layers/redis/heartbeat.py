@@ -30,7 +30,7 @@ INTERVAL = 1.0
 PATIENCE = 2.0
 
 #: An event loop that has not turned for so long hangs (s).
-HANGS_AFTER = 5.0
+HANGS_AFTER = 10.0
 
 HANGS = (
     "The event loop of this server has not turned for %.0f s, so its heartbeat stops, and workers "

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from channels_workers.conf import configuration
 from channels_workers.interface.servers import parts
+from channels_workers.interface.servers.daphne import twisted
+from channels_workers.interface.servers.reception import EACH_TURN, reception
 from channels_workers.logs import fields
 
 #: How long the rest of a request is read and dropped after a refusal (s); see `refusals.LINGER`.
@@ -119,6 +121,19 @@ class JudgedChannel:
         """Wait for the first head."""
         super().connectionMade()  # type: ignore[misc]
         self._expect(configuration().REQUEST_HEAD_TIMEOUT, self.timeoutConnection)  # type: ignore[attr-defined]
+        if not parts.missing(self.transport, twisted.READING_PARTS):
+            reception.arrive(self)
+
+    def hold_arrival(self) -> None:
+        """Read nothing of a client that has just come."""
+        self.transport.pauseProducing()
+        twisted.accept_few(self.transport, EACH_TURN)
+
+    def let_in(self) -> None:
+        """Read it, if it is still there."""
+        if self.transport is not None and not getattr(self.transport, "disconnecting", False):
+            self.transport.resumeProducing()
+            twisted.accept_few(self.transport, EACH_TURN)
 
     def allHeadersReceived(self) -> None:  # noqa: N802
         """Wait for the body."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from channels_workers.conf import configuration
 from channels_workers.interface.servers import parts
+from channels_workers.interface.servers.reception import reception
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
 
@@ -26,7 +27,10 @@ KNOWN = ("uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_im
 
 #: What is needed of an object of these classes, and of its transport.
 PARTS = ("cycle", "loop", "server_state", "transport")
-TRANSPORT_PARTS = ("abort", "close", "get_protocol", "is_closing", "write")
+TRANSPORT_PARTS = (
+    *("abort", "close", "get_protocol", "is_closing", "pause_reading", "resume_reading"),
+    "write",
+)
 
 
 class BoundedHead:
@@ -50,6 +54,7 @@ class BoundedHead:
             tell_unbounded(f"this uvicorn has no {', '.join(missing)}")
         else:
             self._expect()
+            reception.arrive(self)
 
     def data_received(self, data: bytes) -> None:
         """Take *data*, and check whether the head is complete."""
@@ -77,6 +82,15 @@ class BoundedHead:
                 self._end(TOO_LARGE)
             elif self._deadline is None:
                 self._expect()
+
+    def hold_arrival(self) -> None:
+        """Read nothing of a client that has just come."""
+        self.transport.pause_reading()
+
+    def let_in(self) -> None:
+        """Read it, if it is still there."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def on_headers_complete(self) -> None:
         """Take a complete head from httptools, which makes an object of each pipelined request."""
