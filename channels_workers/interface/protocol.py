@@ -206,6 +206,7 @@ class WebSocketProtocol:
         if content is None or self._is_finished:
             return []
         self._count()
+        self._traffic.admission.asking.add(self)
         self._order, self._in_flight = 0, Frame(content, 0, 0)
         return [Publish(CONNECT, 0, content)]
 
@@ -489,6 +490,7 @@ class WebSocketProtocol:
 
     def forget(self) -> None:
         """Count nothing of it any more: the layer knows of its end."""
+        self._traffic.admission.end(self)
         self._is_finished = True
         self.pending.drop_all_but(0)
         self._drop_in_flight()
@@ -509,6 +511,7 @@ class WebSocketProtocol:
         return self._refuse(TIMED_OUT)
 
     def _enter(self, state: str) -> None:
+        self._traffic.admission.end(self)
         if self._counted:
             self._count_as(SOCKET_STATES[state])
         self._state = state

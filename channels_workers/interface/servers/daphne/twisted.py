@@ -18,6 +18,14 @@ DIRECT_PARTS = ("_writeDisconnecting", "_writeDisconnected", "disconnecting", "w
 #: Parts that a transport needs so that its client can be held back.
 GATE_PARTS = ("abortConnection", "getHandle", "pauseProducing", "resumeProducing")
 
+#: Parts that a transport needs so that a new client can wait.
+READING_PARTS = ("pauseProducing", "resumeProducing")
+
+#: New connections that the kernel keeps for Daphne, as for uvicorn. Twisted's 50 are too few for
+#: clients that all come back at once: the kernel would drop what they send, and they would try
+#: again after 1, 3, 7 and 15 s.
+BACKLOG = 2048
+
 #: What shows warnings of Python before Daphne runs.
 shows_warnings = warnings.showwarning
 
@@ -34,6 +42,22 @@ def when_running(function: Callable[[], object]) -> None:
     reactor = sys.modules.get("twisted.internet.reactor")
     if reactor is not None:
         reactor.callWhenRunning(reactor.callFromThread, function)
+
+
+def widen_backlogs() -> None:
+    """Let the kernel keep more new connections for the ports of Daphne."""
+    reactor = sys.modules.get("twisted.internet.reactor")
+    for reader in reactor.getReaders() if hasattr(reactor, "getReaders") else ():
+        listen = getattr(getattr(reader, "socket", None), "listen", None)
+        if getattr(reader, "backlog", BACKLOG) < BACKLOG and listen is not None:
+            listen(BACKLOG)
+
+
+def accept_few(transport: Any, count: int) -> None:
+    """Let the port of *transport* accept few more in its next turn; Twisted adapts that again."""
+    port = getattr(transport, "server", None)
+    if hasattr(port, "numberAccepts"):
+        port.numberAccepts = count
 
 
 def show_warnings() -> None:
