@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from channels_workers.worker.reaper import CUT_OFF
+from labs.faults.deaths import declared_dead
 from labs.faults.fault import Fault
 from labs.faults.presence import check_presence
 from labs.faults.stage import Stage
@@ -20,6 +22,7 @@ class RedisEmptied(Fault):
 
     name = "redis-emptied"
     description = "Redis is killed and comes back empty"
+    deaths = 0
 
     def inject(self, stage: Stage) -> None:
         """Kill it, start it."""
@@ -30,7 +33,17 @@ class RedisEmptied(Fault):
         check_presence(stage)
 
 
-class RedisOld(Fault):
+class OldData(Fault):
+    """Redis comes back with data in which workers have their former names."""
+
+    def check(self, stage: Stage) -> None:
+        """Check that everything is restored, and that nobody seems to have died at once."""
+        check_presence(stage)
+        reasons = declared_dead(stage.site)
+        stage.expect(CUT_OFF not in reasons.values(), f"a lifeline counted as cut: {reasons}")
+
+
+class RedisOld(OldData):
     """SIGKILL to Redis, which restarts with a snapshot."""
 
     name = "redis-old"
@@ -45,10 +58,6 @@ class RedisOld(Fault):
             stage.hold(1)
         lose_data(stage)
 
-    def check(self, stage: Stage) -> None:
-        """Check that everything is restored."""
-        check_presence(stage)
-
 
 def lose_data(stage: Stage) -> None:
     """Kill Redis and restart it. Returns when messages flow, or after a time-out."""
@@ -56,6 +65,11 @@ def lose_data(stage: Stage) -> None:
     stage.site.redis.process.kill()
     stage.site.redis.start()
     stage.mark_fault()
+    settle(stage)
+
+
+def settle(stage: Stage) -> None:
+    """Wait until messages flow, or for a time-out, once there is a Redis again."""
     end = time.monotonic() + RESTORED
     stage.hold(NOTICED)
     while time.monotonic() < end and not stage.traffic.status().is_calm:
