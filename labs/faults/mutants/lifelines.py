@@ -20,7 +20,7 @@ LIFELINES: tuple[Mutant, ...] = (
         "no-grace",
         "a process whose lifeline is cut counts as dead at once",
         (Patch("layers/liveness.py", "CUT_OFF_FOR = 0.5", "CUT_OFF_FOR = 0.0"),),
-        ("process-cut",),
+        tests=(f"{TESTS}::test_a_process_that_is_cut_off_is_dead_after_a_while",),
     ),
     Mutant(
         "no-doubt",
@@ -38,8 +38,7 @@ LIFELINES: tuple[Mutant, ...] = (
         "any-run-of-redis",
         "lifelines to a Redis that has died since count",
         (Patch(f"{LUA}/lib/lifelines.lua", 'run_id and run_id == on_key("GET", run)', "run_id"),),
-        ("redis-failover",),
-        (f"{TESTS}::test_a_restarted_redis_finds_nobody_cut_off",),
+        tests=(f"{TESTS}::test_a_restarted_redis_finds_nobody_cut_off",),
     ),
     Mutant(
         "any-counter",
@@ -72,7 +71,7 @@ LIFELINES: tuple[Mutant, ...] = (
 """,
             ),
         ),
-        tests=(f"{TESTS}::test_an_evicted_process_holds_the_lifeline_of_its_new_name",),
+        tests=(f"{TESTS}::test_other_names_are_held_at_once",),
     ),
     Mutant(
         "late-subscription",

@@ -161,8 +161,9 @@ def test_a_frozen_process_is_not_cut_off(layer: RedisChannelLayer, start: Start)
 
 
 def test_a_living_process_comes_back_after_a_cut(
-    layer: RedisChannelLayer, redis_server: RedisServer
+    layer: RedisChannelLayer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lifelines, "SUSPECT_FOR", 0.0)
     layer.register("one", ABOUT)
     layer.register("two", ABOUT)
     until_held(layer, "one", "two")
@@ -180,6 +181,7 @@ def test_a_process_that_cannot_come_back_says_that_it_lives(
     layer.register("one", ABOUT)
     until_held(layer, "one")
     with redis_server.client() as client:
+        monkeypatch.setattr(lifelines, "SUSPECT_FOR", 0.0)
         monkeypatch.setattr(Lifeline, "_subscribe", _fail)
         client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]
         wait_for(lambda: not held(layer), "the end of the lifeline")
@@ -316,9 +318,10 @@ def test_an_evicted_process_holds_the_lifeline_of_its_new_name(layer: RedisChann
 
 
 def test_a_restarted_redis_finds_nobody_cut_off(
-    layer: RedisChannelLayer, redis_server: RedisServer
+    layer: RedisChannelLayer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everybody comes back at different times. The entries of the former run do not count."""
+    monkeypatch.setattr(lifelines, "SUSPECT_FOR", 0.0)
     layer.register("one", ABOUT)
     until_held(layer, "one")
     redis_server.stop()
