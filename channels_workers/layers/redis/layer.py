@@ -67,7 +67,8 @@ class RedisChannelLayer(WorkerLayer):
         self.streams = Streams(self.client, self.refusals)
         self._registrations = Registrations(self.client, lifeline)
         self.admin = RedisAdmin(self.client, self.refusals, self._registrations)
-        self.relays = RedisRelays(self.client, self.get_capacity, self.histories)
+        known = (self.histories, self._registrations)
+        self.relays = RedisRelays(self.client, self.get_capacity, *known)
         self.kept = RedisKept(self)
         self._server_session: ServerSession | None = None
         self._of_parents: list[ServerSession] = []
