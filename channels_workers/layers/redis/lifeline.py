@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 #: The pause after a failed attempt (s): the first, and the longest.
 PAUSE, LONGEST_PAUSE = 0.05, 5.0
 
+#: The longest pause while Redis takes a process for cut off (s): others wait ``CUT_OFF_FOR``.
+UNTOLD_PAUSE = 0.1
+
 #: For how long after the cut of its own lifeline a process believes no other one dead by its
 #: lifeline (s).
 SUSPECT_FOR = 5.0
@@ -66,6 +69,7 @@ class Lifeline:
         self._changed = threading.Condition()
         self._connection: Any = None
         self._thread: Duty | None = None
+        self._is_held = False
         self._cut_at = -math.inf  # monotonic seconds
         #: Whether this process can hold one, as far as is known.
         self.is_possible = is_wanted and redis_py.HAS_SOCKET
@@ -75,6 +79,8 @@ class Lifeline:
 
         If its own was cut too, then Redis or the network has cut all, and some come back late.
         """
+        if self._names and self.is_possible and not self._is_held:
+            return False
         return time.monotonic() - self._cut_at > SUSPECT_FOR
 
     def hold(self, process: str) -> None:
@@ -128,16 +134,16 @@ class Lifeline:
                     continue
                 logger.debug("No lifeline: %s", error)
                 self._cut_at = time.monotonic()
-                self._give_up(names & self._names)
                 pause = PAUSE if time.monotonic() - since > LONGEST_PAUSE else pause
-                pause = self._wait(pause)
+                has_told = self._give_up(names & self._names)
+                pause = self._wait(pause, LONGEST_PAUSE if has_told else UNTOLD_PAUSE)
         while not (self.is_possible or self._give_up(self._names)):  # else it looks dead
-            pause = self._wait(pause)
+            pause = self._wait(pause, UNTOLD_PAUSE)
 
-    def _wait(self, pause: float) -> float:
+    def _wait(self, pause: float, longest: float) -> float:
         """Wait until something changes, for *pause* seconds at most; return the next pause."""
         with self._changed:
-            self._changed.wait(pause)
+            self._changed.wait(min(pause, longest))
         return min(2 * pause, LONGEST_PAUSE)
 
     def _next_names(self) -> frozenset[str]:
@@ -158,6 +164,7 @@ class Lifeline:
                 self._connection = connection
             self._try(connection)
             self._subscribe(connection, names, run)
+            self._is_held = True
             while True:
                 _read(connection)  # nobody publishes: until its end
 
@@ -170,7 +177,7 @@ class Lifeline:
             yield connection
         finally:
             with self._changed:
-                self._connection = None
+                self._connection, self._is_held = None, False
             connection.disconnect()
 
     def _ask_run(self, connection: Any) -> str | None:

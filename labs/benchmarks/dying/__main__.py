@@ -58,7 +58,7 @@ def figures_of(kind: str, deaths: list[Death]) -> dict[str, Figures]:
 
 def given_conditions(options: argparse.Namespace, cores: frozenset[int]) -> dict[str, Any]:
     """Return date, machine and versions, and what else the machine does."""
-    given = conditions(COMMAND, sys.argv[1:])
+    given = conditions("python", [*COMMAND.split()[1:], *sys.argv[1:]])
     del given["packages of 2017"]
     own = f"a process computes on each of {len(cores)} cores"
     return {**given, "busy": "no" if options.idle else own, "load before": load()}

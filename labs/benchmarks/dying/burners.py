@@ -14,11 +14,13 @@ COMMAND = (sys.executable, "-c", "while True: pass")
 
 
 @contextmanager
-def busy(cores: frozenset[int], folder: Path) -> Iterator[None]:
-    """Keep each of *cores* busy during the block."""
+def busy(cores: frozenset[int], folder: Path) -> Iterator[list[Process]]:
+    """Keep each of *cores* busy during the block. Gives the processes."""
+    processes = []
     with ExitStack() as stack:
         for core in sorted(cores):
             with pinned(frozenset({core})):
                 process = Process(f"burner {core}", COMMAND, log=folder / f"burner-{core}.log")
             stack.callback(process.kill)
-        yield
+            processes.append(process)
+        yield processes

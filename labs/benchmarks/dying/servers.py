@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from labs.benchmarks.dying.figures import Death
 from labs.faults.diaries import Run, read_runs
@@ -45,12 +45,13 @@ def kill_one(site: Site, number: int, kind: str) -> Death:
     return Death(tuple(sorted(run.before - at for run in runs)))
 
 
-def joined(server: Server, key: str) -> ClientConnection:
-    """Return an open socket at *server*, whose consumer has run."""
+@contextmanager
+def joined(server: Server, key: str) -> Iterator[None]:
+    """Hold a socket at *server*, whose consumer has run."""
     address = f"{server.socket_url}/room/deaths/?key={key}"
-    socket = connect(address, open_timeout=60, ping_interval=None)
-    socket.recv(60)
-    return socket
+    with connect(address, open_timeout=60, ping_interval=None) as socket:
+        socket.recv(60)
+        yield
 
 
 def disconnects(site: Site, keys: set[str]) -> list[Run]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labs.faults.cases.redis_lost import OldData, settle
+from labs.faults.cases.redis_lost import LostData, settle
 from labs.faults.failover_site import FailoverSite
+from labs.faults.row import Limits
 from labs.faults.stage import Stage
 
 
-class RedisFailover(OldData):
+class RedisFailover(LostData):
     """SIGKILL to Redis, which has a replica and a Sentinel."""
 
     name = "redis-failover"
     description = "kill -9 of Redis, whose replica a Sentinel promotes"
+    # What the replica had not got yet is lost, also entries of inboxes.
+    limits = Limits(lost=None)
 
     def site(self, folder: Path, engine: Path) -> FailoverSite:
         """A site with a replica and a Sentinel."""

@@ -17,24 +17,8 @@ RESTORED = 10.0
 NOTICED = 1.5
 
 
-class RedisEmptied(Fault):
-    """SIGKILL to Redis, which restarts empty."""
-
-    name = "redis-emptied"
-    description = "Redis is killed and comes back empty"
-    deaths = 0
-
-    def inject(self, stage: Stage) -> None:
-        """Kill it, start it."""
-        lose_data(stage)
-
-    def check(self, stage: Stage) -> None:
-        """Check that everything is restored."""
-        check_presence(stage)
-
-
-class OldData(Fault):
-    """Redis comes back with data in which workers have their former names."""
+class LostData(Fault):
+    """Redis comes back without data, or with those in which workers have their former names."""
 
     def check(self, stage: Stage) -> None:
         """Check that everything is restored, and that nobody seems to have died at once."""
@@ -43,7 +27,18 @@ class OldData(Fault):
         stage.expect(CUT_OFF not in reasons.values(), f"a lifeline counted as cut: {reasons}")
 
 
-class RedisOld(OldData):
+class RedisEmptied(LostData):
+    """SIGKILL to Redis, which restarts empty."""
+
+    name = "redis-emptied"
+    description = "Redis is killed and comes back empty"
+
+    def inject(self, stage: Stage) -> None:
+        """Kill it, start it."""
+        lose_data(stage)
+
+
+class RedisOld(LostData):
     """SIGKILL to Redis, which restarts with a snapshot."""
 
     name = "redis-old"

@@ -236,6 +236,25 @@ def test_a_process_says_that_it_lives_though_redis_takes_no_connections(
     until_held(layer, "one")
 
 
+def test_a_process_that_redis_does_not_hear_tries_again_at_once(
+    layer: RedisChannelLayer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of its connections were cut, and the one by which it says that it lives."""
+    layer.register("one", ABOUT)
+    until_held(layer, "one")
+    give_up, results = Lifeline._give_up, iter([False, False])
+    monkeypatch.setattr(
+        Lifeline, "_give_up", lambda *given: next(results, True) and give_up(*given)
+    )
+    monkeypatch.setattr(Lifeline, "_subscribe", _fail)
+    monkeypatch.setattr(lifelines, "PAUSE", 600.0)
+    monkeypatch.setattr(lifelines, "LONGEST_PAUSE", 600.0)
+    cut_all(redis_server)
+    wait_for(lambda: not held(layer), "the note that there is no lifeline")
+    monkeypatch.setattr(lifelines, "SUSPECT_FOR", 0.0)
+    assert not layer._registrations.lifeline.sees_others()
+
+
 def test_a_process_whose_lifeline_was_cut_too_believes_nobody_dead(
     layer: RedisChannelLayer,
     redis_server: RedisServer,
