@@ -136,6 +136,15 @@ def test_talking_rooms(load: Load) -> None:
     assert set(report["cpu"]) == set(report["cpu_us"]) == {"client", "server"}
 
 
+def test_rooms_talk_at_a_rate(load: Load) -> None:
+    """Each second 100 messages, though none that is lost is waited for."""
+    times = ("--seconds=1", "--warmup=0.1", "--settle=0.1", "--patience=0.2")
+    report = load("drop", "paced", "--clients=10", "--rooms=10", *times)
+    counts = report["counts"]
+    assert counts["lost"] == counts["given_up"] > 0
+    assert 10 < counts["sent"] <= 130
+
+
 def test_rooms_take_turns(load: Load) -> None:
     report = load("none", *talk(6, 6, "--at-once=2"))
     assert wrong(report) == {}
