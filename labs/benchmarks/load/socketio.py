@@ -1,6 +1,6 @@
 """A client of a room that speaks Socket.IO, version 5, in packets of Engine.IO, version 4.
 
-A frame of the other rooms is an event ``message`` with one argument. Its text costs the client one
+A frame of the other rooms is an event ``message`` with one argument. Its text costs the client a call and one
 slice more than theirs, so that the cost of the load is comparable.
 """
 
