@@ -32,6 +32,16 @@ def _broadcasts() -> Iterator[Goal]:
     for server, wanted in (("daphne", None), ("uvicorn", 15)):
         value = ours_to("channels4-pubsub", server, "bc1000", key)
         yield Goal(f"bc1000 / Channels 4 pub/sub, {server}", value, 4, wanted)
+    key = "cpu_us_per_delivery server"
+    for server, least, aim in (("daphne", 0.6, 0.4), ("uvicorn", 0.7, 0.4)):
+        yield Goal(
+            f"CPU time of the server per delivery, bc1000 / limit, {server}",
+            ours_to("bare", server, "bc1000", key),
+            least,
+            aim,
+            is_lower=True,
+            shown=figure(f"channels_workers, {server}", "bc1000", key),
+        )
 
 
 def _round_trips() -> Iterator[Goal]:

@@ -1,7 +1,7 @@
 """A client of a room that speaks Socket.IO, version 5, in packets of Engine.IO, version 4.
 
-A frame of the other rooms is an event ``message`` with one argument. Its text costs the client one
-slice more than theirs, so that the cost of the load is comparable.
+A frame of the other rooms is an event ``message`` with one argument. It costs the client a call and
+a slice of its text more, so the cost of the load is comparable.
 """
 
 from __future__ import annotations

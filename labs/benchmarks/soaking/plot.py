@@ -45,7 +45,8 @@ def draw(content: dict[str, Any], file: Path) -> None:
             place.plot(minutes, values, label=name, linewidth=1)
         place.set_title(title, fontsize=10)
         place.set_xlabel("minutes", fontsize=8)
-        place.set_ylim(bottom=0)
+        highest = max(value or 0 for values in lines.values() for value in values)
+        place.set_ylim(0, 1.1 * highest or 1)
         place.spines[["top", "right"]].set_visible(False)
         if len(lines) > 1:
             place.legend(fontsize=8)

@@ -19,6 +19,7 @@ from labs.benchmarks.soaking.run import follow, load_command, soak
 from labs.harness.processes import Process
 
 ROOM = find_room("channels_workers-soak")
+CONDITIONS = {"server": "uvicorn", "machine": "a machine", "date": "today"}
 
 
 def trend(*values: float, share: float = 0.02, allowance: float = 5.0) -> Trend:
@@ -76,20 +77,25 @@ def test_a_few_samples_say_nothing() -> None:
 
 
 @pytest.mark.parametrize("grown", [0.0, 100.0])
-def test_the_report(tmp_path: Path, grown: float) -> None:
+def test_the_report(grown: float) -> None:
     result = Result()
     for number in range(40):
         result.add({"sample": sample(10.0 * number, 60_000 + grown * number)})
     counts = {"sent": 9, "lost": int(grown)}
     result.add({"counts": counts, "visits": {"visits": 3, "missing": int(grown)}, "trouble": {}})
-    conditions = {"server": "uvicorn", "machine": "a machine", "date": "today"}
-    text = as_text(result, Plan(), conditions)
+    text = as_text(result, Plan(), CONDITIONS)
     verdict, lost = (GROWS, "lost 100, visits: missing 100") if grown else (FLAT, "nothing")
     assert f"Memory, files, threads and keys: {verdict}. Times: {FLAT}." in text
     assert f"Lost, repeated or out of order: {lost}." in text
     assert f"| worker 1: memory, KiB | {60_000 + 29.5 * grown:,.0f} | {19 * grown:,.0f} " in text
     assert "| visits: missing | " in text
-    content = {"conditions": conditions, **vars(result)}
+
+
+def test_the_plot(tmp_path: Path) -> None:
+    result = Result()
+    for number in range(3):
+        result.add({"sample": sample(10.0 * number)})
+    content = {"conditions": CONDITIONS, **vars(result)}
     *_, plot = write(tmp_path, "soak", "", content, "labs.benchmarks.soaking.plot")
     assert plot.read_text().startswith("<?xml")
 

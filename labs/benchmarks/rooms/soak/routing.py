@@ -2,6 +2,11 @@
 
 from channels_workers import route
 from labs.benchmarks.rooms.soak.consumers import ws_receive
-from labs.benchmarks.rooms.workers import routing
+from labs.benchmarks.rooms.workers import consumers
 
-channel_routing = [route("websocket.receive", ws_receive), *routing.channel_routing]
+channel_routing = [
+    route("websocket.connect", consumers.ws_connect, path=r"^/chat/(?P<room>[\w-]+)/$"),
+    route("websocket.connect", consumers.ws_nowhere),
+    route("websocket.receive", ws_receive),
+    route("websocket.disconnect", consumers.ws_disconnect),
+]
