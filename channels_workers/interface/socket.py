@@ -37,7 +37,7 @@ from channels_workers.interface.replies import disconnect_content
 from channels_workers.interface.servers.gate import FRAGMENTS
 from channels_workers.interface.servers.stalls import StallDetector
 from channels_workers.interface.traffic import Traffic
-from channels_workers.interface.types import Event, Send
+from channels_workers.interface.types import Event, Receive, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import (
@@ -180,6 +180,10 @@ class Socket:
         return self.protocol.has_ended
 
     # From the client
+
+    def listen(self, receive: Receive) -> None:
+        """Take frames at once where that is possible, before *receive* would return them."""
+        self.intake.gate.hand_frames_to(self.receive, receive)
 
     def receive(self, event: Event) -> None:
         """Take a frame."""
