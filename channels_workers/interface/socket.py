@@ -209,7 +209,8 @@ class Socket:
                     self._perform(actions)
                     if self.protocol.pending.frames:
                         intake.count()
-        intake.regulate()
+        if intake.gate.is_paused or intake.gate.rest or self.protocol.pending.frames:
+            intake.regulate()
 
     def lose_frames(self) -> None:
         """Drop what is pending, and close the socket."""
@@ -275,7 +276,9 @@ class Socket:
         """Note that a worker has finished the message *order*."""
         if actions := self.protocol.release(order):
             self._perform(actions)
-        self.intake.regulate()
+        intake = self.intake
+        if intake.gate.is_paused or intake.gate.rest or self.protocol.pending.frames:
+            intake.regulate()
 
     def evicted(self) -> None:
         """Close the socket: the layer does not know it any more."""

@@ -130,7 +130,8 @@ class Writer:
             return
         self._is_busy = len(requests) > 1
         prefix, run, known = self.prefix, pipeline.run, self._registration
-        calls = self._calls = grouped(requests)
+        calls = grouped(requests) if self._is_busy else [Call(requests[0], requests)]
+        self._calls = calls
         try:
             data = b"".join([pack(each.command(prefix, run, known)) for each, _ in calls])
         except (TypeError, UnicodeEncodeError) as error:  # they can never be written
