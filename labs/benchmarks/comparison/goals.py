@@ -29,6 +29,10 @@ def _broadcasts() -> Iterator[Goal]:
     for server, least, aim in (("daphne", 0.9, 1.05), ("uvicorn", 0.7, 0.9)):
         value = ours_to("bare", server, "bc1000", key)
         yield Goal(f"bc1000 / limit, {server}", value, least, aim)
+    for server, least in (("daphne", 0.6), ("uvicorn", 0.7)):
+        value = ours_to("bare", server, "bc1000", "cpu_us_per_delivery server")
+        what = f"bc1000: CPU of the server per delivery / limit's `send`, {server}"
+        yield Goal(what, value, least, 0.4, is_lower=True)
     for server, wanted in (("daphne", None), ("uvicorn", 15)):
         value = ours_to("channels4-pubsub", server, "bc1000", key)
         yield Goal(f"bc1000 / Channels 4 pub/sub, {server}", value, 4, wanted)
