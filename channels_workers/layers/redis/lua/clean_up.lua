@@ -98,10 +98,18 @@ end
 
 local cursor, ended = close_connections(string.match(from, "%d+"))
 if cursor ~= "0" or ended > 0 then return {"at " .. cursor .. ", ended " .. ended} end
-for _, group in ipairs(on_key("SMEMBERS", groups_key(process))) do
-  on_key("HDEL", group_key(group), process)
+
+-- Returns whether it may be in further groups. A user of an older release may not run SPOP.
+local function leave_groups()
+  local groups = redis.pcall("SPOP", groups_key(process), limit)
+  local has_popped = not groups.err
+  if not has_popped then groups = on_key("SMEMBERS", groups_key(process)) end
+  for _, group in ipairs(groups) do on_key("HDEL", group_key(group), process) end
+  return has_popped and #groups == limit
 end
-redis.call("DEL", groups_key(process), inbox_key(process), ended_key(process))
+
+if leave_groups() then return {"at 0, ended 0"} end
+redis.call("UNLINK", groups_key(process), inbox_key(process), ended_key(process))
 on_key("HDEL", process_info, process)
 on_key("SREM", awaiting_cleanup, process)
 return {"done"}
