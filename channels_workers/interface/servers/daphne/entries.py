@@ -10,6 +10,7 @@ from twisted.protocols.policies import ProtocolWrapper
 
 from channels_workers.conf import configuration
 from channels_workers.interface.servers import parts
+from channels_workers.interface.servers.daphne.arrivals import HeldArrival
 from channels_workers.interface.servers.upgrades import Upgrade, read_upgrade
 
 #: What is needed of the factory of connections, and of Daphne's server.
@@ -23,7 +24,7 @@ def can_enter(factory: Any) -> bool:
     return not missing and not parts.missing(factory.server, SERVER_PARTS)
 
 
-class Entry(Protocol):
+class Entry(HeldArrival, Protocol):
     """A connection before its first data, which tell what it is.
 
     *make* makes Twisted's protocol of HTTP for all that is no plain handshake.
@@ -40,6 +41,7 @@ class Entry(Protocol):
         reactor = self._factory.reactor
         self._began = reactor.seconds()
         self._deadline = reactor.callLater(configuration().REQUEST_HEAD_TIMEOUT, self._late)
+        self.arrive()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Hand the connection on."""

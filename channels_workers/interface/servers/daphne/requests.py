@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from channels_workers.conf import configuration
 from channels_workers.interface.servers import parts
+from channels_workers.interface.servers.daphne.arrivals import HeldArrival
 from channels_workers.interface.servers.daphne.entries import Entry, can_enter
 from channels_workers.logs import fields
 
@@ -109,11 +110,10 @@ class JudgedRequest:
         super().finish()  # type: ignore[misc]
 
 
-class JudgedChannel:
+class JudgedChannel(HeldArrival):
     """A connection of HTTP/1.1 with time-outs for heads and bodies."""
 
     requests: list[Any]
-    transport: Any
     is_refused = False
     waited = 0.0  # for its first data (s)
     _deadline: Any = None
@@ -123,6 +123,8 @@ class JudgedChannel:
         super().connectionMade()  # type: ignore[misc]
         left = max(0.0, configuration().REQUEST_HEAD_TIMEOUT - self.waited)
         self._expect(left, self.timeoutConnection)  # type: ignore[attr-defined]
+        if not self.waited:  # else it came as an `Entry`
+            self.arrive()
 
     def allHeadersReceived(self) -> None:  # noqa: N802
         """Wait for the body."""

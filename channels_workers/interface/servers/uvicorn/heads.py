@@ -8,6 +8,7 @@ from typing import Any
 
 from channels_workers.conf import configuration
 from channels_workers.interface.servers import parts
+from channels_workers.interface.servers.reception import reception
 from channels_workers.interface.servers.upgrades import read_upgrade
 from channels_workers.interface.servers.uvicorn.handshakes import begin
 from channels_workers.log_limits import Episodes
@@ -28,7 +29,10 @@ KNOWN = ("uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_im
 
 #: What is needed of an object of these classes, and of its transport.
 PARTS = ("cycle", "loop", "server_state", "transport")
-TRANSPORT_PARTS = ("abort", "close", "get_protocol", "is_closing", "write")
+TRANSPORT_PARTS = (
+    *("abort", "close", "get_protocol", "is_closing", "pause_reading", "resume_reading"),
+    "write",
+)
 
 #: What is needed of it, and of its configuration, to hand a handshake to a WebSocket protocol.
 UPGRADE_PARTS = ("app_state", "config", "connections", "ws_protocol_class")
@@ -70,6 +74,7 @@ class BoundedHead:
             self.transport = transport
             self.server_state.connections.add(self)
             self._expect()
+            reception.arrive(self)
             return
         super().connection_made(transport)  # type: ignore[misc]
         missing = parts.missing(self, PARTS) + parts.missing(transport, TRANSPORT_PARTS)
@@ -79,6 +84,7 @@ class BoundedHead:
         else:
             self._expect()
             type(self).is_lazy = _can_be_lazy(self)
+            reception.arrive(self)
 
     def data_received(self, data: bytes) -> None:
         """Take *data*, and check whether the head is complete."""
@@ -106,6 +112,15 @@ class BoundedHead:
                 self._end(TOO_LARGE)
             elif self._deadline is None:
                 self._expect()
+
+    def hold_arrival(self) -> None:
+        """Read nothing of a client that has just come."""
+        self.transport.pause_reading()
+
+    def let_in(self) -> None:
+        """Read it, if it is still there."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def _hand_on(self, data: bytes) -> None:
         if self._arguments is None or not self._upgraded(self._arguments, data):
