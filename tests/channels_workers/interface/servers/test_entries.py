@@ -45,7 +45,7 @@ class Entered:
         self.entry.makeConnection(self.transport)  # type: ignore[no-untyped-call]
 
 
-def test_a_handshake_goes_to_the_websocket() -> None:
+async def test_a_handshake_goes_to_the_websocket() -> None:
     entered = Entered()
     entered.entry.dataReceived(handshake("/a/?b=1&c=?"))
     assert entered.transport.protocol is entered.websocket
@@ -56,7 +56,7 @@ def test_a_handshake_goes_to_the_websocket() -> None:
 
 
 @pytest.mark.parametrize("takes_sockets", [True, False])
-def test_all_else_goes_to_http(takes_sockets: bool) -> None:
+async def test_all_else_goes_to_http(takes_sockets: bool) -> None:
     entered = Entered(takes_sockets)
     data = b"GET / HT" if takes_sockets else handshake()
     entered.clock.advance(1.0)
@@ -67,20 +67,20 @@ def test_all_else_goes_to_http(takes_sockets: bool) -> None:
     assert not entered.websocket.data
 
 
-def test_a_negotiated_protocol_goes_to_http() -> None:
+async def test_a_negotiated_protocol_goes_to_http() -> None:
     entered = Entered()
     entered.transport.negotiatedProtocol = b"h2"
     entered.entry.dataReceived(handshake())
     assert entered.http.data == handshake()
 
 
-def test_a_connection_without_data_times_out() -> None:
+async def test_a_connection_without_data_times_out() -> None:
     entered = Entered()
     entered.clock.advance(configuration().REQUEST_HEAD_TIMEOUT)
     assert entered.http.is_late
 
 
-def test_a_connection_that_ends_leaves_no_time_out() -> None:
+async def test_a_connection_that_ends_leaves_no_time_out() -> None:
     entered = Entered()
     entered.entry.connectionLost()
     assert not entered.clock.getDelayedCalls()
