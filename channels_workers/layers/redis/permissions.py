@@ -22,7 +22,7 @@ OPTIONAL = "info"
 STATISTICS = "xinfo|stream"
 
 #: Takes a dead server out of many groups in small steps; without it that is one step.
-STEPS = "spop"
+STEPS = "sscan"
 
 #: A lifeline shows the death of a process at once, instead of after 5 s.
 LIFELINE = ("client|info", "subscribe", "unsubscribe", "pubsub|numsub")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,7 +75,7 @@ class Rooms:
     def left(self) -> dict[str, float]:
         """Return what is left of rooms: in Redis, and in the server."""
         server = self.layer.start_server()
-        in_server = (server.groups, server.last_join, server.positions, server.groups_of)
+        in_server: tuple[Sized, ...] = (server.groups, server.last_join, server.groups_of)
         return {
             "keys": self.redis.dbsize(),
             "KiB": self.redis.info("memory")["used_memory"] / 1024,
@@ -140,8 +140,8 @@ class Rooms:
         layer = self.layer
         layer.register_server(name)
         for number in range(DEAD):
-            message = [CONNECT, f"{name}!{number}", 0, b"connect", b"disconnect"]
-            layer.client.call(Request("publish", [*message, ""]))
+            connect = (CONNECT, f"{name}!{number}", 0, b"connect", b"disconnect", "")
+            layer.client.call(Request("publish", [*connect]))
         layer.apply([Join(f"{name}-{number}", f"{name}!{number}") for number in range(DEAD)])
         assert layer.admin.mark_dead(name, 1)
         with self._timed("clean up, a connection", DEAD):

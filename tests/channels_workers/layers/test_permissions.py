@@ -113,16 +113,16 @@ def _raw(value: Any) -> Any:
     return value.encode() if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("missing", ["", "-spop"])
+@pytest.mark.parametrize("missing", ["", "-sscan"])
 def test_a_dead_server_leaves_many_groups_in_steps(
     missing: str, make_user: MakeUser, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A user of an older release may not run SPOP: then it is one step."""
+    """A user of an older release may not run SSCAN: then it is one step."""
     rules = permissions.rules("channels").split()
     layer = RedisChannelLayer(hosts=[make_user(*rules, *missing.split())])
     layer.register_server("dead")
     layer.register_server("alive")
-    names = [f"group-{number}" for number in range(CLEANED + 1)]
+    names = [f"group-{number}" for number in range(3 * CLEANED)]
     layer.apply([Join(name, f"{server}!a") for name in names for server in ("dead", "alive")])
     layer.admin.mark_dead("dead", 1)
     steps = []
@@ -134,7 +134,8 @@ def test_a_dead_server_leaves_many_groups_in_steps(
 
     monkeypatch.setattr(layer.admin, "_call", counted)
     layer.admin.clean_up("dead")
-    assert steps.count("clean_up") == (2 if missing else 3)  # one for its deliveries
+    count = steps.count("clean_up")
+    assert count == 2 if missing else 3 <= count < 10  # one for its deliveries
     with redis_server.client() as client:
         members = [client.hkeys(layer.client.key(f"group:{name}")) for name in names]
         assert members == [[b"alive"]] * len(names)
