@@ -155,6 +155,7 @@ class Socket:
             loop = asyncio.get_running_loop()
             self._handshake_timer = loop.call_later(seconds, self._time_out)
         else:
+            self._handshake_timer = None
             self._perform(self.protocol.time_out(self.layer.local_only))
 
     def _expire_at(self, when: float) -> None:
@@ -323,7 +324,8 @@ class Socket:
         """Read what the client may send now."""
         match sent:
             case Accept():
-                self._stop_waiting()
+                if self.protocol.order >= 0:  # else its token is waited for
+                    self._stop_waiting()
                 self.intake.gate.open()
             case CloseSocket():
                 self.intake.regulate()  # its answer is to be read

@@ -45,11 +45,19 @@ class Codec:
         """
         if not isinstance(content, dict):
             raise TypeError(f"A message must be a dict, not {type(content).__name__}: {content!r}")
+        given: dict[Any, Any] = content
+        for key, inner in given.items():
+            if isinstance(inner, CONTAINERS) or isinstance(key, tuple):
+                self._check_keys(content)
+                break
+        return self.encode_own(content)
+
+    @staticmethod
+    def _check_keys(content: Content) -> None:
         try:
             check_keys(content)
         except RecursionError as error:
             raise MessageError(_explain(error)) from error
-        return self.encode_own(content)
 
     def encode_own(self, content: Content) -> bytes:
         """Do as :meth:`encode` for content that the engine made, with text as keys."""

@@ -21,13 +21,17 @@ OPTIONAL = "info"
 #: Counts messages for the statistics; without it they have no ``messages_count``.
 STATISTICS = "xinfo|stream"
 
+#: Takes a dead server out of many groups in small steps; without it that is one step.
+STEPS = "sscan"
+
 #: A lifeline shows the death of a process at once, instead of after 5 s.
 LIFELINE = ("client|info", "subscribe", "unsubscribe", "pubsub|numsub")
 
 
 def rules(prefix: str) -> str:
     """Return the rules of ``ACL SETUSER`` for a user with exactly these permissions."""
-    commands = " ".join(f"+{command}" for command in (*COMMANDS, OPTIONAL, STATISTICS, *LIFELINE))
+    optional = (OPTIONAL, STATISTICS, STEPS, *LIFELINE)
+    commands = " ".join(f"+{command}" for command in (*COMMANDS, *optional))
     return f"resetkeys ~{prefix}:* resetchannels &{prefix}:* -@all {commands}"
 
 

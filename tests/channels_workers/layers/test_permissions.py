@@ -13,7 +13,9 @@ import pytest
 
 from channels_workers.exceptions import LayerRefused, LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer, permissions
-from channels_workers.layers.types import Committed, Liveness, ProcessInfo
+from channels_workers.layers.redis.admin import CLEANED
+from channels_workers.layers.redis.requests import Request
+from channels_workers.layers.types import Committed, Join, Liveness, ProcessInfo
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import (
     LayerContract,
@@ -109,6 +111,37 @@ def as_dict(entry: Any) -> dict[bytes, Any]:
 
 def _raw(value: Any) -> Any:
     return value.encode() if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("missing", ["", "-sscan"])
+def test_a_dead_server_leaves_many_groups_in_steps(
+    missing: str, make_user: MakeUser, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user of an older release may not run SSCAN: then it is one step."""
+    rules = permissions.rules("channels").split()
+    layer = RedisChannelLayer(hosts=[make_user(*rules, *missing.split())])
+    layer.register_server("dead")
+    layer.register_server("alive")
+    names = [f"group-{number}" for number in range(3 * CLEANED)]
+    layer.apply([Join(name, f"{server}!a") for name in names for server in ("dead", "alive")])
+    layer.admin.mark_dead("dead", 1)
+    steps = []
+    call = layer.admin._call
+
+    def counted(request: Request) -> Any:
+        steps.append(request.script)
+        return call(request)
+
+    monkeypatch.setattr(layer.admin, "_call", counted)
+    layer.admin.clean_up("dead")
+    count = steps.count("clean_up")
+    assert count == 2 if missing else 3 <= count < 10  # one for its deliveries
+    with redis_server.client() as client:
+        members = [client.hkeys(layer.client.key(f"group:{name}")) for name in names]
+        assert members == [[b"alive"]] * len(names)
+        assert client.exists(layer.client.key("groups:dead")) == 0
+    layer.retire("alive", (), ())
+    layer.disconnect()
 
 
 def test_the_documentation_lists_the_rights() -> None:

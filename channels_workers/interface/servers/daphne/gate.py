@@ -14,11 +14,25 @@ from channels_workers.interface.types import Event, Receive
 PARTS = ("application_queue", *autobahn.GATE_PARTS)
 
 
+#: The classes of protocols and transports that have all parts.
+_complete: set[tuple[type, type]] = set()
+
+
 def missing_parts(send: Any) -> list[str]:
     """Return what a :class:`DaphneGate` needs and this Daphne does not have."""
     protocol = send.args[0]
-    missing = [f"protocol.{name}" for name in parts.missing(protocol, PARTS)]
     transport = getattr(protocol, "transport", None)
+    kinds = type(protocol), type(transport)
+    if kinds in _complete:
+        return []
+    missing = _missing_parts(protocol, transport)
+    if not missing:
+        _complete.add(kinds)
+    return missing
+
+
+def _missing_parts(protocol: Any, transport: Any) -> list[str]:
+    missing = [f"protocol.{name}" for name in parts.missing(protocol, PARTS)]
     if transport is not None:
         names = parts.missing(transport, twisted.GATE_PARTS)
         missing += [f"transport.{name}" for name in names]

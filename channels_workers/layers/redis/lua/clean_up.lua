@@ -10,7 +10,7 @@
 --          groups:<server>, inbox:<server>, ended:<server>, dead_letters, process_info, awaiting_cleanup,
 --          kept:<reply>, parked
 -- returns  {the next cursor, or "done"; channel and id of each new dead letter}. A cursor "at <number>,
---          ended <count>" says how many connections ended as too many wait.
+--          ended <count>" says how many connections ended as too many wait. "groups <number>" follows.
 --
 -- Its deliveries, also those under its previous ids, go back to the other workers, except requests that
 -- must not run twice. Its connections end, except kept ones, and it leaves its groups. Any process may repeat a call without harm.
@@ -96,12 +96,22 @@ if from == "" then
   return {left > 0 and "0" or "", unpack(new_dead_letters)}
 end
 
-local cursor, ended = close_connections(string.match(from, "%d+"))
-if cursor ~= "0" or ended > 0 then return {"at " .. cursor .. ", ended " .. ended} end
-for _, group in ipairs(on_key("SMEMBERS", groups_key(process))) do
-  on_key("HDEL", group_key(group), process)
+-- Returns the next cursor. A user of an older release may not run SSCAN: that is one step.
+local function leave_groups(cursor)
+  local found = redis.pcall("SSCAN", groups_key(process), cursor, "COUNT", limit)
+  if found.err then found = {"0", on_key("SMEMBERS", groups_key(process))} end
+  for _, group in ipairs(found[2]) do on_key("HDEL", group_key(group), process) end
+  return found[1]
 end
-redis.call("DEL", groups_key(process), inbox_key(process), ended_key(process))
+
+local groups_at = string.match(from, "^groups (%d+)$")
+if not groups_at then
+  local cursor, ended = close_connections(string.match(from, "%d+"))
+  if cursor ~= "0" or ended > 0 then return {"at " .. cursor .. ", ended " .. ended} end
+end
+groups_at = leave_groups(groups_at or "0")
+if groups_at ~= "0" then return {"groups " .. groups_at} end
+redis.call("UNLINK", groups_key(process), inbox_key(process), ended_key(process))
 on_key("HDEL", process_info, process)
 on_key("SREM", awaiting_cleanup, process)
 return {"done"}

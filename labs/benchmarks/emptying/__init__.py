@@ -1,0 +1,1 @@
+"""What rooms leave behind that once had members."""
