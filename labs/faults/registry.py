@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labs.faults.cases.bad_consumers import BadConsumers, Poison
+from labs.faults.cases.blocked_loop import BlockedLoop
 from labs.faults.cases.chat import (
     ChatBothKilled,
     ChatRedisEmptied,
@@ -23,6 +24,7 @@ from labs.faults.cases.false_deaths import (
     StalledAndCut,
 )
 from labs.faults.cases.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
+from labs.faults.cases.handshake_storm import HandshakeStorm
 from labs.faults.cases.history import HistoryRedisEmptied, HistoryServerKilled, HistoryStorm
 from labs.faults.cases.lost_replies import LostReplies
 from labs.faults.cases.no_worker import NoWorker
@@ -76,6 +78,9 @@ FAULTS: tuple[Fault, ...] = (
     FrozenInTurn(),
     AllFrozen(),
     VanishingHandshakes(),
+    BlockedLoop(),
+    HandshakeStorm("daphne"),
+    HandshakeStorm("uvicorn"),
     RedisEmptied(),
     RedisOld(),
     RedisFailover(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import time
@@ -77,15 +78,23 @@ class Client:
         self.prefix = f"{prefix}:{FORMAT_VERSION}:"
         self._format = f"{prefix}:format"
         self._has_warned = False  # that its user may not run INFO
+        self._limit: float | None = None  # how long it waits for Redis (s)
         self.renew()
 
     def renew(self) -> None:
         """Begin with a new pool; leave connections of the old one as they are."""
-        self.pool = blocking_pool(self.host)
+        self.pool = blocking_pool(self.host, self._limit)
         self.redis = redis.Redis(connection_pool=self.pool)
         for command in ("XRANGE", "XREVRANGE", "XREADGROUP"):
             self.redis.set_response_callback(command, wire.as_it_is)
         self._quick: redis.Redis | None = None
+
+    def apart(self, limit: float) -> Client:
+        """Return a client with connections of its own, which waits *limit* seconds at most."""
+        other = copy.copy(self)
+        other._limit = limit
+        other.renew()
+        return other
 
     @property
     def quick(self) -> redis.Redis:
@@ -162,8 +171,13 @@ class Client:
 
     def explain(self, error: Exception) -> None:
         """Raise :class:`LayerUnavailable` if *error* may pass, or if you can cure it."""
-        if isinstance(error, ERRORS) and is_temporary(error):
-            raise unavailable(self.host, error) from error
+        if (explained := self.explanation(error)) is not error:
+            raise explained from error
+
+    def explanation(self, error: Exception) -> Exception:
+        """Return *error*; :class:`LayerUnavailable` if it may pass, or if you can cure it."""
+        is_outage = isinstance(error, ERRORS) and is_temporary(error)
+        return unavailable(self.host, error) if is_outage else error
 
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless Redis answers, fits, and permits our commands."""

@@ -76,6 +76,7 @@ def load_command(site: Mapping[str, Any], mode: str, options: Mapping[str, float
     for role, pids in site["pids"].items():
         for pid in pids:
             command += ["--watch", f"{role}:{pid}"]
+    command += ["--protocol", site["protocol"]]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
     return command + (["--visit"] if site["visit"] else [])

@@ -80,6 +80,30 @@ MUTANTS: tuple[Mutant, ...] = (
         ("server-killed-busy",),
     ),
     Mutant(
+        "no-admission",
+        "a server lets in any number of handshakes at once",
+        (
+            Patch(
+                "interface/admission.py",
+                "if not limit or self.under_way < limit:",
+                "if True:",
+            ),
+        ),
+        ("handshake-storm-uvicorn",),
+    ),
+    Mutant(
+        "shared-heartbeat",
+        "a server heartbeats in its event loop alone, behind all that it writes",
+        (
+            Patch(
+                "layers/redis/session.py",
+                "            self._thread.start(self.registration)\n",
+                "",
+            ),
+        ),
+        ("blocked-loop",),
+    ),
+    Mutant(
         "unsafe-again",
         "the reaper hands on every request, whether it is safe or not",
         (

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from labs.benchmarks.load.client import Members
+from labs.benchmarks.load.socketio import SocketIOClient
 from labs.harness.ports import free_port
 from labs.harness.processes import Process, clean_environment
 from labs.harness.project import ROOT
@@ -83,6 +85,33 @@ def test_a_flood(load: Load, fault: str, found: dict[str, int]) -> None:
     report = load(fault, *FLOOD, *([LOST] if "lost" in found else ["--quiet=60"]))
     assert wrong(report) == found
     assert report["counts"]["sent"] == report["counts"]["expected"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        ("drop", {"lost": 100, "given_up": 100}),
+        ("duplicate", {"duplicated": 100}),
+        ("swap", {"lost": 1, "given_up": 1, "out_of_order": 99}),
+    ],
+)
+def test_a_flood_by_socketio(load: Load, fault: str, found: dict[str, int]) -> None:
+    report = load(fault, *FLOOD, "--protocol=socketio", "--quiet=3")
+    assert wrong(report) == found
+
+
+def test_rooms_talk_by_socketio(load: Load) -> None:
+    report = load("leak", *talk(4, 2, "--patience=60", "--protocol=socketio"))
+    assert wrong(report).keys() == {"foreign"}
+    assert report["counts"]["sent"] > 6
+
+
+async def test_a_room_of_socketio_that_refuses() -> None:
+    client = SocketIOClient(0, Members("a"), lambda client, text: None)
+    client.take_packet('44{"message":"no"}')
+    with pytest.raises(ConnectionError, match="Expected to join, got '44"):
+        await client.wait_until_joined(60)
+    assert not client.is_open
 
 
 def test_a_closed_socket(load: Load) -> None:
