@@ -130,6 +130,7 @@ AXES = (
             ("messages/s", "messages_per_s"),
             *((f"{each} ms", f"{each}_ms") for each in ("p50", "p95", "p99", "max")),
             ("requests to Redis per message", "requests_per_message"),
+            ("killed per minute", "kills_per_minute"),
         ),
         ("p50_ms", "p99_ms"),
         "ms",

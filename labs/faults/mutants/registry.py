@@ -20,8 +20,8 @@ MUTANTS: tuple[Mutant, ...] = (
             ),
             Patch(
                 f"{LUA}/commit.lua",
-                'if not record or record.order ~= tonumber(ARGV[at + 5]) or record.state == "i" then',
-                "if not record then",
+                'record.order ~= tonumber(ARGV[at + 5]) or record.state == "i"',
+                "false",
             ),
         ),
         ("worker-frozen", "lost-replies"),
