@@ -105,6 +105,9 @@ def test_a_process_that_is_cut_off_is_dead_after_a_while() -> None:
     assert detector.look({"other": 7}, "own", 10.0) == {}
     assert detector.look({"other": 7}, "own", 10.0 + CUT_OFF_FOR - 0.1) == {}
     assert detector.look({"other": 7}, "own", 10.0 + CUT_OFF_FOR) == {"other": 7}
+    assert detector.suspects
+    assert detector.look({}, "own", 10.0 + CUT_OFF_FOR + 0.1) == {}
+    assert not detector.suspects
 
 
 @pytest.mark.parametrize(
