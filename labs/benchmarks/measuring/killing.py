@@ -19,7 +19,8 @@ OPENING = 5.0
 class Killer:
     """Kills the oldest worker of *site* again and again, and starts another one in its place.
 
-    A worker that does not listen yet is let live, so a busy machine has fewer kills.
+    The last worker that listens is let live, and those that do not yet: so a busy machine has fewer
+    kills.
     """
 
     def __init__(self, site: Site, per_minute: float, opening: float = OPENING) -> None:
@@ -40,8 +41,9 @@ class Killer:
     def _run(self) -> None:
         self._ended.wait(self._opening)
         while not self._ended.wait(self._pause):
-            victim = next(filter(_listens, self.site.workers), None)
-            if victim is not None:
+            listening = [worker for worker in self.site.workers if _listens(worker)]
+            if len(listening) > 1:
+                victim = listening[0]
                 self.times.append(time.time())
                 victim.signal(signal.SIGKILL)
                 victim.wait()
