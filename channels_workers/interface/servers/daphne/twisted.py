@@ -43,7 +43,7 @@ def when_running(function: Callable[[], object]) -> None:
 
 def widen_backlogs() -> None:
     """Let the kernel keep more new connections for the ports of Daphne."""
-    reactor = sys.modules.get("twisted.internet.reactor")
+    reactor: Any = sys.modules.get("twisted.internet.reactor")
     for reader in reactor.getReaders() if hasattr(reactor, "getReaders") else ():
         listen = getattr(getattr(reader, "socket", None), "listen", None)
         if getattr(reader, "backlog", BACKLOG) < BACKLOG and listen is not None:
@@ -52,7 +52,7 @@ def widen_backlogs() -> None:
 
 def accept_few(transport: Any, count: int) -> None:
     """Let the port of *transport* accept few more in its next turn; Twisted adapts that again."""
-    port = getattr(transport, "server", None)
+    port: Any = getattr(transport, "server", None)
     if hasattr(port, "numberAccepts"):
         port.numberAccepts = count
 
