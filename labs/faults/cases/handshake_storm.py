@@ -59,7 +59,11 @@ class HandshakeStorm(Fault):
 
     def setting(self, folder: Path) -> Setting:
         """A bound that a quick run reaches, too."""
-        limits = {"HANDSHAKES_AT_ONCE": AT_ONCE, "HEALTH_PATH": "/healthz"}
+        limits = {
+            "HANDSHAKES_AT_ONCE": AT_ONCE,
+            "HANDSHAKE_TIMEOUT": 15.0,
+            "HEALTH_PATH": "/healthz",
+        }
         return Setting(servers=self.servers, limits=limits)
 
     def plan(self, servers: tuple[str, ...], size: Size) -> Plan:

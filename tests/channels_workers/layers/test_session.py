@@ -202,14 +202,15 @@ async def test_the_counter_rises_while_a_server_registers_again(
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.02)
     server = layer.start_server()
     await layer.first_attempt()
-    call, begun, goes_on = layer.client.call, threading.Event(), threading.Event()
+    call, goes_on = layer.client.call, threading.Event()
+    restored: list[Request] = []
 
     def slow(request: Request, quick: bool = False) -> Any:
-        reply = call(request, quick)
         if request.script == "restore":
-            begun.set()
-            goes_on.wait(TIMEOUT)
-        return reply
+            restored.append(request)
+            if len(restored) == 2:
+                goes_on.wait(TIMEOUT)
+        return call(request, quick)
 
     monkeypatch.setattr(session, "RESTORED_AT_ONCE", 1)
     for _ in range(3):
@@ -218,9 +219,11 @@ async def test_the_counter_rises_while_a_server_registers_again(
         receiver.order = 0
     monkeypatch.setattr(layer.client, "call", slow)
     layer.client.redis.flushall()
-    await until(begun.is_set, "the first part")
+    await until(lambda: len(restored) == 2, "the second part")
     await until(lambda: counter_of(layer, server.id) > 5, "heartbeats meanwhile")
+    assert len(restored) == 2
     goes_on.set()
+    await until(lambda: len(restored) > 2, "the other parts")
 
 
 async def test_an_end_that_redis_missed_is_remembered_through_an_outage(
