@@ -31,6 +31,7 @@ from channels_workers.interface.close_codes import (
     TOKEN_EXPIRED,
     TOO_MANY_FRAMES,
 )
+from channels_workers.interface.frames import SharedFrame
 from channels_workers.interface.orphans import bound_orphans
 from channels_workers.interface.replies import (
     close_code,
@@ -138,6 +139,11 @@ class WebSocketProtocol:
     def is_connecting(self) -> bool:
         """Whether the handshake is not answered yet."""
         return self._state == CONNECTING
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether workers have answered; a socket may be accepted before that."""
+        return self._state != CONNECTING
 
     @property
     def is_open(self) -> bool:
@@ -360,6 +366,13 @@ class WebSocketProtocol:
         return self._next()
 
     # From the layer
+
+    def frame_of(self, content: Content) -> SharedFrame | None:
+        """Return the frame of *content* if that asks for nothing else, and the socket is open."""
+        if self._state != OPEN:
+            return None
+        made = latest.made
+        return made.frame if made.content is content else latest.make(content).frame
 
     def reply(self, content: Content, to_group: bool = False) -> Sequence[Action]:
         """Take what a consumer sent to the reply channel or, if *to_group*, to a group.

@@ -438,6 +438,18 @@ class Closed(Enum):
     GONE = "gone"
 
 
+def may_be_refused(operations: Sequence[Operation]) -> bool:
+    """Say whether a full channel may refuse one of *operations*.
+
+    Reply channels, which have a ! in their names, are never full.
+    """
+    for each in operations:
+        kind = type(each)
+        if kind is SendLater or (kind is Send and "!" not in each[0]):
+            return True
+    return False
+
+
 class Committed(Enum):
     """The result of a commit, of a requeue, and of a dead letter.
 

@@ -77,14 +77,17 @@ class LayerInstruments:
             registry=registry,
         )
 
-    def answered(self, scripts: Iterable[str], seconds: float) -> None:
-        """Note that calls of *scripts*, written together, were answered after *seconds*."""
+    def answered(self, scripts: Iterable[str], seconds: float, messages: int = 1) -> None:
+        """Note that calls of *scripts*, written together, were answered after *seconds*.
+
+        Those that commit have committed so many *messages*.
+        """
         for script, count in Counts(scripts).items():
             child = self._requests[(script,)]
             for _ in range(count):
                 child.observe(seconds)
             if script == COMMIT:
-                self.committed(count, seconds)
+                self.committed(messages, seconds)
 
     def committed(self, messages: int, seconds: float) -> None:
         """Note that one request committed so many *messages*, in *seconds*."""

@@ -12,54 +12,18 @@ from channels_workers.layers.types import (
     Committed,
     Delivery,
     Finished,
-    Send,
-    SendLater,
+    may_be_refused,
 )
 from channels_workers.tracing import hooks
+from channels_workers.worker import pace
 from channels_workers.worker.commit import Ended, finish, log_stale
 from channels_workers.worker.in_flight import InFlight, Slot, lease_of
 from channels_workers.worker.log_fields import delivery_fields
 
 logger = logging.getLogger(__name__)
 
-#: The longest wait of a finished message for others, to be committed in one request (s), and the
-#: most messages in one request.
-BATCH_WINDOW, BATCH_SIZE = 0.002, 32
-
-#: The least weight of a run that was quicker than the pace of its thread; a slower run weighs 1.
-#: Run *n* weighs 1/n, as the first runs of a process are slow by imports and new connections.
-PACE_DECAY = 0.01
-
-#: The weight of a run among the waits for the layer. A late answer counts as at most twice the
-#: usual wait and this (s).
-WAIT_WEIGHT, WAIT_STEP = 0.05, 0.0001
-
 #: How long a pull waits, which bounds the time that an idle worker takes to stop (s).
 PULL_TIMEOUT = 1.0
-
-
-class Pace:
-    """How many messages a thread pulls at once: as many as it is likely to run in a batch."""
-
-    def __init__(self) -> None:
-        self._seconds = BATCH_WINDOW  # that a run takes, by experience, without its waits
-        self._waits = 0.0  # that a run usually waits for the layer (s)
-        self._runs = 1
-        self.count = 1
-
-    def note(self, seconds: float, waited: float = 0.0) -> None:
-        """Note how long a run took, of which it *waited* for the layer (both in s).
-
-        A slow consumer may well be slow again. A late answer of the layer says little about the
-        next one.
-        """
-        own = max(seconds - waited, 1e-6)  # as coroutines of one consumer may wait at once
-        self._runs += 1
-        weight = 1.0 if own > self._seconds else max(PACE_DECAY, 1 / self._runs)
-        self._seconds += (own - self._seconds) * weight
-        waited = min(waited, 2 * self._waits + WAIT_STEP)
-        self._waits += (waited - self._waits) * WAIT_WEIGHT
-        self.count = max(1, min(BATCH_SIZE, int(BATCH_WINDOW / (self._seconds + self._waits))))
 
 
 class Batch:
@@ -82,16 +46,12 @@ class Batch:
     def add(self, finished: Finished, consumer: str) -> None:
         """Keep *finished* for the batch of *consumer*, or commit all at once where it must be."""
         if not self.finished:
-            self.due = time.monotonic() + BATCH_WINDOW
+            self.due = time.monotonic() + pace.BATCH_WINDOW
         self.finished.append(finished)
         delivery = finished.delivery
         # A message that is pulled beside a refused commit would lose its place in its channel.
-        # Reply channels, which have a ! in their names, are never full.
-        may_be_refused = any(
-            isinstance(sent, SendLater) or (isinstance(sent, Send) and "!" not in sent.channel)
-            for sent in finished.operations
-        )
-        if may_be_refused or delivery.deaths or delivery.consumer != consumer:
+        is_alone = delivery.deaths or delivery.consumer != consumer
+        if is_alone or may_be_refused(finished.operations):
             self.commit()
         if delivery.failures:
             self._in_flight.failures.succeeded(delivery)

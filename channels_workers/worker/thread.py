@@ -21,13 +21,14 @@ from channels_workers.middleware import RunCoroutine
 from channels_workers.routing import Router
 from channels_workers.signals import worker_ready
 from channels_workers.transient import is_retried
-from channels_workers.worker.batch import PULL_TIMEOUT, Batch, Pace
+from channels_workers.worker.batch import PULL_TIMEOUT, Batch
 from channels_workers.worker.commit import NotHeld, check_held, dead_letter
 from channels_workers.worker.dispatch import Outcome, dispatch
 from channels_workers.worker.identity import Identity
 from channels_workers.worker.in_flight import InFlight
 from channels_workers.worker.isolation import open_caches
 from channels_workers.worker.log_fields import delivery_fields
+from channels_workers.worker.pace import Pace, thread_usage
 from channels_workers.worker.retries import without_frames
 from channels_workers.worker.runs import recorded
 
@@ -79,7 +80,7 @@ class Worker:
         self._rest = ended.wait
         self._in_flight = in_flight
         self._identity = identity
-        self._pace = Pace()
+        self._pace = Pace(thread_usage())
         self._process = forks.current
         self._dispatch = recorded(dispatch)
         self.thread = Duty(self.batch.name, self.run)
@@ -140,6 +141,8 @@ class Worker:
             before = in_flight.all()
             found = self.channel_layer.pull(job.channels, self.consumer, PULL_TIMEOUT, count)
             found = in_flight.unknown(found, before)
+        if len(found) > 1 or count == 1:
+            self._pace.look()
         if not self.stopping.is_set():
             return in_flight.next_of(found, count, self.slot)
         if found:  # other threads may be in slow consumers: hand it back before they are done

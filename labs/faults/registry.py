@@ -14,6 +14,15 @@ from labs.faults.cases.chat import (
 from labs.faults.cases.chat_restarts import ChatRestarts
 from labs.faults.cases.clock_jump import ClockJump
 from labs.faults.cases.delayed import DelayedKilled
+from labs.faults.cases.failover import RedisFailover
+from labs.faults.cases.false_deaths import (
+    AllFrozen,
+    FrozenInTurn,
+    LifelinesCut,
+    ProcessCut,
+    ProxyCut,
+    StalledAndCut,
+)
 from labs.faults.cases.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
 from labs.faults.cases.handshake_storm import HandshakeStorm
 from labs.faults.cases.history import HistoryRedisEmptied, HistoryServerKilled, HistoryStorm
@@ -66,14 +75,21 @@ FAULTS: tuple[Fault, ...] = (
     ServerStopped("daphne"),
     ServerStopped("uvicorn"),
     ServerFrozen(),
+    FrozenInTurn(),
+    AllFrozen(),
     VanishingHandshakes(),
     BlockedLoop(),
     HandshakeStorm("daphne"),
     HandshakeStorm("uvicorn"),
     RedisEmptied(),
     RedisOld(),
+    RedisFailover(),
     RedisFrozen(),
     RedisCut(),
+    LifelinesCut(),
+    StalledAndCut(),
+    ProcessCut(),
+    ProxyCut(),
     RedisFull(),
     LostReplies(),
     ClockJump(),

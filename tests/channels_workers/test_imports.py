@@ -34,6 +34,7 @@ ROWS = [
     [
         *("worker.event_loop", "worker.hints", "worker.identity", "worker.isolation"),
         "worker.log_fields",
+        "worker.pace",
     ],
     ["binding"],
     ["generic", "interface", "jwt", "schemas", "security", "tokens"],

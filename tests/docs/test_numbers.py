@@ -11,7 +11,7 @@ from channels_workers.layers import liveness
 from channels_workers.layers.redis import admin, registration, session
 from channels_workers.management.commands import runserver
 from channels_workers.session_stores import LONGEST_KEY
-from channels_workers.worker import batch, reaper, retries
+from channels_workers.worker import pace, reaper, retries
 from chat import consumers, frames, lobby, names, views
 from labs.harness.project import ROOT
 from tests.docs.pages import page
@@ -48,8 +48,8 @@ NUMBERS = [
         r"publishes, commits and sends pause for (\w+) seconds",
         registration.RECOVERY_TIME,
     ),
-    ("explanation/architecture", r"waits at most (\d+) ms", batch.BATCH_WINDOW * 1000),
-    ("explanation/architecture", r"pulls up to (\d+) messages at once", batch.BATCH_SIZE),
+    ("explanation/architecture", r"waits at most (\d+) ms", pace.BATCH_WINDOW * 1000),
+    ("explanation/architecture", r"pulls up to (\d+) messages at once", pace.BATCH_SIZE),
     (
         "reference/redis",
         r"entries of up to ([\d,]+) operations",

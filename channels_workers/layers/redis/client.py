@@ -162,8 +162,13 @@ class Client:
 
     def explain(self, error: Exception) -> None:
         """Raise :class:`LayerUnavailable` if *error* may pass, or if you can cure it."""
-        if isinstance(error, ERRORS) and is_temporary(error):
-            raise unavailable(self.host, error) from error
+        if (explained := self.explanation(error)) is not error:
+            raise explained from error
+
+    def explanation(self, error: Exception) -> Exception:
+        """Return *error*; :class:`LayerUnavailable` if it may pass, or if you can cure it."""
+        is_outage = isinstance(error, ERRORS) and is_temporary(error)
+        return unavailable(self.host, error) if is_outage else error
 
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless Redis answers, fits, and permits our commands."""

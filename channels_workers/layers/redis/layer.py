@@ -65,10 +65,11 @@ class RedisChannelLayer(WorkerLayer):
         self.client = Client(hosts, prefix)
         self.clock = LayerClock(self.client.time)
         self.streams = Streams(self.client, self.refusals)
-        self.admin = RedisAdmin(self.client, self.refusals)
-        self.relays = RedisRelays(self.client, self.get_capacity, self.histories)
-        self.kept = RedisKept(self)
         self._registrations = Registrations(self.client, lifeline)
+        self.admin = RedisAdmin(self.client, self.refusals, self._registrations)
+        known = (self.histories, self._registrations)
+        self.relays = RedisRelays(self.client, self.get_capacity, *known)
+        self.kept = RedisKept(self)
         self._server_session: ServerSession | None = None
         self._of_parents: list[ServerSession] = []
 
@@ -81,7 +82,7 @@ class RedisChannelLayer(WorkerLayer):
         self.client.renew()
         self.clock = LayerClock(self.client.time)
         self.streams.begin_in_child()
-        self.admin = RedisAdmin(self.client, self.refusals)
+        self.admin = RedisAdmin(self.client, self.refusals, self._registrations)
         self._registrations.begin_in_child()
 
     def __str__(self) -> str:
@@ -286,7 +287,8 @@ class RedisChannelLayer(WorkerLayer):
 
     def commit(self, finished: Finished) -> Committed:
         """Finish a delivery in one step; may be repeated after a connection error."""
-        reply = self.streams.call(requests.commit(finished, self.get_capacity, self.histories))
+        (request,) = requests.commits([finished], self.get_capacity, self.histories)
+        (reply,) = self.streams.call(request)
         return wire.read_committed(reply, self.get_capacity)
 
     def commit_and_pull(
@@ -298,23 +300,26 @@ class RedisChannelLayer(WorkerLayer):
     ) -> tuple[list[Committed | Exception], list[Delivery]]:
         """Commit and pull in one write, unless the pull must read pending deliveries first."""
         pull = Pull(tuple(channels), finished[0].delivery.consumer, timeout, count)
-        commits = [requests.commit(each, self.get_capacity, self.histories) for each in finished]
+        commits = requests.commits(finished, self.get_capacity, self.histories)
         replies, found = self.streams.call_and_pull(commits, pull)
-        return [self._committed(reply) for reply in replies], found
+        return self._committed(commits, replies), found
 
     def commit_all(self, finished: Sequence[Finished]) -> list[Committed | Exception]:
         """Commit in one write."""
-        commits = [requests.commit(each, self.get_capacity, self.histories) for each in finished]
-        return [self._committed(reply) for reply in self.streams.call_all(commits)]
+        commits = requests.commits(finished, self.get_capacity, self.histories)
+        return self._committed(commits, self.streams.call_all(commits))
 
-    def _committed(self, reply: Any) -> Committed | Exception:
-        try:
+    def _committed(
+        self, commits: Sequence[Request], replies: Sequence[Any]
+    ) -> list[Committed | Exception]:
+        found: list[Committed | Exception] = []
+        for request, reply in zip(commits, replies, strict=True):
             if isinstance(reply, Exception):
-                self.client.explain(reply)
-                raise reply
-            return wire.read_committed(reply, self.get_capacity)
-        except Exception as error:  # noqa: BLE001  (the caller handles it)
-            return error
+                error = self.client.explanation(reply)
+                found += [error] * request.messages
+            else:
+                found += wire.read_commits(reply, self.get_capacity)
+        return found
 
     def change_groups(self, delivery: Delivery, changes: Sequence[Join | Leave]) -> Committed:
         """Join and leave groups now; may be repeated after a connection error."""

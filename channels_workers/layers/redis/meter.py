@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from channels_workers import recorder
@@ -30,14 +30,15 @@ class Meter:
             self.instruments.reconnected()
         self._was_open = True
 
-    def answered(self, requests: Iterable[Request]) -> None:
+    def answered(self, requests: Sequence[Request]) -> None:
         """Note that *requests*, written at *began*, are answered now. Needs *instruments*."""
         if self.instruments is not None:
             seconds = time.monotonic() - self.began
-            self.instruments.answered((each.script for each in requests), seconds)
+            messages = sum(each.messages for each in requests)
+            self.instruments.answered((each.script for each in requests), seconds, messages)
 
     def answered_by(self, requests: Sequence[Request], replies: list[Any] | Exception) -> None:
         """Do the same for those that Redis has run; others may be written again."""
         if not isinstance(replies, Exception):
             pairs = zip(requests, replies, strict=True)
-            self.answered(each for each, reply in pairs if not isinstance(reply, Exception))
+            self.answered([each for each, reply in pairs if not isinstance(reply, Exception)])

@@ -94,11 +94,13 @@ class Registrations:
         self.client = client
         self.lifeline = Lifeline(client, has_lifeline)
         self._by_process: dict[str, Registration] = {}
+        #: The name of the worker of this process, "" without one.
+        self.worker = ""
 
     def begin_in_child(self) -> None:
         """Forget the registrations, which are those of the parent."""
         self.lifeline = self.lifeline.begin_in_child()
-        self._by_process = {}
+        self._by_process, self.worker = {}, ""
 
     def register(self, process: str, about: ProcessInfo) -> Registration:
         """Register *process*, after a check of the server behind the layer."""
@@ -109,6 +111,8 @@ class Registrations:
         text = json.dumps(about._asdict())
         epoch = self.client.call(Request("register", [process, text, new_id()])).decode()
         self._by_process[process] = Registration(process, epoch, text)
+        if about.kind == "worker":
+            self.worker = process
         self.client.note_epoch(epoch)
         self.lifeline.hold(process)
         return self._by_process[process]

@@ -61,11 +61,24 @@ def read_full(reply: str, capacity_of: Callable[[str], int]) -> None:
 
 
 def read_committed(reply: bytes, capacity_of: Callable[[str], int]) -> Committed:
-    """Return the result of ``commit.lua``, or raise :class:`ChannelFull`."""
+    """Return a result of ``commit.lua``, or raise :class:`ChannelFull`."""
     if (committed := COMMITTED.get(reply)) is None:
         read_full(reply.decode(), capacity_of)
         raise RuntimeError(reply.decode())
     return committed
+
+
+def read_commits(
+    reply: Sequence[bytes], capacity_of: Callable[[str], int]
+) -> list[Committed | Exception]:
+    """Return the result or error of each commit in the reply of ``commit.lua``."""
+    found: list[Committed | Exception] = []
+    for each in reply:
+        try:
+            found.append(COMMITTED.get(each) or read_committed(each, capacity_of))
+        except (ChannelFull, RuntimeError) as error:  # the caller handles it
+            found.append(error)
+    return found
 
 
 def read_published(reply: bytes) -> Published:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labs.faults.mutants.lifelines import LIFELINES
 from labs.faults.mutants.mutant import Mutant
 from labs.harness.patch import Patch
 
@@ -322,4 +323,5 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         ("resume-redis-emptied",),
     ),
+    *LIFELINES,
 )

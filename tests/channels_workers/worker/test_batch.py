@@ -1,4 +1,4 @@
-"""Batches: how many messages are pulled at once, and their joint commit."""
+"""Batches: the joint commit of messages."""
 
 import threading
 from typing import Any
@@ -10,86 +10,8 @@ from channels_workers.exceptions import ChannelFull, LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import Delivery, Finished
 from channels_workers.routing import Router
-from channels_workers.worker import batch
-from channels_workers.worker.batch import Pace
 from channels_workers.worker.group import WorkerGroup
 from tests.channels_workers.consumers import TIMEOUT, Counted
-
-
-def test_one_message_is_pulled_at_first() -> None:
-    assert Pace().count == 1
-
-
-def test_quick_consumers_get_growing_batches() -> None:
-    pace, counts = Pace(), []
-    for _ in range(1_000):
-        pace.note(0.00001)
-        counts.append(pace.count)
-    assert counts == sorted(counts)
-    assert counts[-1] == batch.BATCH_SIZE
-
-
-def test_after_a_slow_run_one_message_is_pulled() -> None:
-    pace = Pace()
-    for _ in range(1_000):
-        pace.note(0.00001)
-    pace.note(1.0)
-    assert pace.count == 1
-
-
-def test_a_slow_first_run_is_soon_forgotten() -> None:
-    """A consumer imports and connects in its first run."""
-    pace = Pace()
-    pace.note(0.05)
-    for _ in range(150):
-        pace.note(0.0001)
-    assert pace.count > 1
-
-
-def test_a_later_slow_run_is_remembered() -> None:
-    pace = Pace()
-    for _ in range(1_000):
-        pace.note(0.0001)
-    pace.note(0.05)
-    for _ in range(150):
-        pace.note(0.0001)
-    assert pace.count == 1
-
-
-def test_a_wait_for_the_layer_counts_as_a_part_of_a_run() -> None:
-    pace = Pace()
-    for _ in range(1_000):
-        pace.note(0.00051, waited=0.0005)
-    assert pace.count == 3
-
-
-def test_a_late_answer_of_the_layer_leaves_batches_as_they_are() -> None:
-    pace = Pace()
-    for _ in range(1_000):
-        pace.note(0.00011, waited=0.0001)
-    count = pace.count
-    pace.note(1.00001, waited=1.0)
-    assert pace.count > count * 0.8
-    for _ in range(100):
-        pace.note(0.00011, waited=0.0001)
-    assert pace.count == count
-
-
-def test_joins_that_wait_at_once_count_no_time_twice() -> None:
-    """Coroutines of one consumer may wait together for longer than it runs."""
-    pace = Pace()
-    for _ in range(1_000):
-        pace.note(0.0001, waited=0.0002)
-    assert pace.count == 9
-
-
-def test_a_layer_that_becomes_slow_ends_batches() -> None:
-    pace = Pace()
-    for _ in range(1_000):
-        pace.note(0.00001)
-    for _ in range(200):
-        pace.note(0.00501, waited=0.005)
-    assert pace.count == 1
 
 
 def test_finished_messages_are_committed_in_one_request(

@@ -20,7 +20,7 @@ from channels_workers.layers.types import (
 )
 from channels_workers.routing import Router
 from channels_workers.signals import consumer_finished, worker_ready
-from channels_workers.worker import batch, heartbeat, in_flight, relief, retries
+from channels_workers.worker import heartbeat, in_flight, pace, relief, retries
 from channels_workers.worker.event_loop import ConsumerExit, EventLoop
 from channels_workers.worker.group import WorkerGroup, filter_channels
 from labs.harness.redis_server import RedisServer
@@ -208,8 +208,8 @@ def test_prefetched_messages_are_released_without_counting_a_failure(
 @pytest.fixture
 def several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the second pull take all messages, however fast the machine is."""
-    monkeypatch.setattr(batch, "BATCH_WINDOW", 1000.0)
-    monkeypatch.setattr(batch, "PACE_DECAY", 1.0)
+    monkeypatch.setattr(pace, "BATCH_WINDOW", 1000.0)
+    monkeypatch.setattr(pace, "PACE_DECAY", 1.0)
 
 
 def held_by(group: WorkerGroup) -> int:
@@ -245,7 +245,7 @@ def test_queued_messages_are_pulled_and_committed_in_a_batch(
 def test_finished_messages_are_committed_during_a_slow_consumer(
     memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "BATCH_WINDOW", 0.1)
+    monkeypatch.setattr(pace, "BATCH_WINDOW", 0.1)
     monkeypatch.setattr(heartbeat, "HEARTBEAT_INTERVAL", 1000.0)  # it does not wait for a heartbeat
     held = Blocked()
 

@@ -12,6 +12,9 @@ from channels_workers.interface.servers import parts
 #: Parts of a TCP transport that tell what it holds, and write it.
 TCP_PARTS = ("connected", "dataBuffer", "doWrite", "offset", "startWriting", "_tempDataLen")
 
+#: Parts that it needs, too, so that data can go past its buffer.
+DIRECT_PARTS = ("_writeDisconnecting", "_writeDisconnected", "disconnecting", "writeSomeData")
+
 #: Parts that a transport needs so that its client can be held back.
 GATE_PARTS = ("abortConnection", "getHandle", "pauseProducing", "resumeProducing")
 
@@ -74,6 +77,13 @@ def missing_tcp_parts(transport: Any) -> list[str]:
     return [f"transport.{name}" for name in parts.missing(transport, TCP_PARTS)]
 
 
+def missing_direct_parts(transport: Any) -> list[str]:
+    """Return what :func:`write_past` needs and *transport* does not have."""
+    if transport is None or type(transport).__module__ == TLS:
+        return []
+    return [f"transport.{name}" for name in parts.missing(transport, DIRECT_PARTS)]
+
+
 def unsent_bytes(transport: Any) -> int:
     """Return how much a transport holds that its peer has not read."""
     buffered = getattr(transport, "dataBuffer", b"")
@@ -92,3 +102,18 @@ def write_now(transport: Any) -> int:
         if has_data and transport.doWrite() is not None:
             transport.startWriting()
     return unsent_bytes(transport)
+
+
+def write_past(transport: Any, data: bytes) -> None:
+    """Write *data* at once, and leave to the buffer of a TCP transport only what does not fit.
+
+    So its reactor need not watch for room. It meets failures and ends when it writes the rest.
+    """
+    is_plain = hasattr(transport, "doWrite") and transport.connected
+    if not is_plain or transport.disconnecting or transport._writeDisconnecting:
+        transport.write(data)
+        write_now(transport)
+        return
+    written = transport.writeSomeData(data)
+    if written != len(data):
+        transport.write(data[written:] if isinstance(written, int) and written > 0 else data)

@@ -1,51 +1,75 @@
--- commit.lua: finish one delivery. Acknowledge it, save the channel session, publish the outbox and
--- release the connection: all of it, or nothing.
+-- commit.lua: finish deliveries. For each: acknowledge it, save the channel session, publish the outbox
+-- and release the connection: all of it, or nothing. All of them share one inbox entry per server.
 -- include: keys.lua epoch.lua connection.lua join.lua delayed.lua history.lua outbox.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 channel, 2 entry, 3 consumer, 4 message id,
+-- ARGV     for each delivery: the number of its arguments, then these:
+--          1 channel, 2 entry, 3 consumer, 4 message id,
 --          5 reply channel of the connection that waits for this delivery, or "", 6 its order,
 --          7 reply channel of the session to save, or "", 8 that session,
 --          9 "ends" if the connection ends with this, without a disconnect, or "",
---          10... operations (outbox.lua)
+--          10... operations (outbox.lua). One whose operations may be refused by a full channel comes
+--          alone: what is planned for one is planned for all.
 -- writes   channel:<channel>, session:<reply>, connections:<server>, told:<reply>, inbox:<server>,
 --          ended:<server>, group:<name>, groups:<server>, delayed, delayed_messages, histories,
 --          history_order, history:<group>
--- returns  "done"; "stale" (the consumer no longer holds the delivery; nothing was done);
+-- returns  for each delivery: "done"; "stale" (the consumer no longer holds it; nothing was done);
 --          "gone" (the connection has ended; the delivery was acknowledged, nothing else done);
 --          "full <channel>" (nothing was done)
 
-local channel, entry, consumer, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local reply, order, session_of, session = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
-local ends = ARGV[9] ~= ""
-
 local transient = transient_error("")
 if transient then return transient end
-if not is_pending_for(channel, entry, consumer) then return "stale" end
 
-local record
-if reply ~= "" then
-  record = read_record(reply)
-  if not record or record.order ~= order or record.state == "i" then
-    acknowledge(channel, entry)
-    return "gone"
+local plan, commits, acknowledged, results = new_plan(), {}, {}, {}
+local ended = {}
+
+local function keeps_session(record, reply, session_of, ends)
+  if session_of == "" or ended[session_of] or (record and record.state == "d") then return false end
+  if ends and session_of == reply then return false end
+  return record and session_of == reply
+    or on_key("HEXISTS", connections_key(server_of(session_of)), session_of) == 1
+end
+
+-- Plan the commit whose arguments are ARGV[at] to ARGV[last], without a write. Returns its result.
+local function plan_commit(at, last)
+  local channel, entry, consumer, id, reply = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  local session_of, ends, record = ARGV[at + 6], ARGV[at + 8] ~= "", nil
+  if not is_pending_for(channel, entry, consumer) then return "stale" end
+  if reply ~= "" then
+    record = read_record(reply)
+    if not record or record.order ~= tonumber(ARGV[at + 5]) or record.state == "i" then
+      acknowledged[#acknowledged + 1] = {channel, entry}
+      return "gone"
+    end
   end
+  local full = plan_outbox(plan, at + 9, id, last)
+  if full then return "full " .. full end
+  acknowledged[#acknowledged + 1] = {channel, entry}
+  local session = keeps_session(record, reply, session_of, ends) and ARGV[at + 7] or nil
+  if session and is_alive(plan, server_of(session_of)) then
+    plan_inbox(plan, server_of(session_of), "k" .. session_of, session)
+  end
+  if record then
+    plan_release(plan, reply, record, ends)
+    ended[reply] = ends or record.state == "d" or nil
+  end
+  commits[#commits + 1] = {reply, record, ends, session_of, session}
+  return "done"
 end
 
-local plan = new_plan()
-local full = plan_outbox(plan, 10, id)
-if full then return "full " .. full end
-local keeps_session = session_of ~= "" and not (record and record.state == "d")
-  and not (ends and session_of == reply)
-  and (record and session_of == reply
-    or on_key("HEXISTS", connections_key(server_of(session_of)), session_of) == 1)
-if keeps_session and is_alive(plan, server_of(session_of)) then
-  plan_inbox(plan, server_of(session_of), "k" .. session_of, session)
+local at = 1
+while at < #ARGV do
+  local last = at + tonumber(ARGV[at])
+  results[#results + 1] = plan_commit(at + 1, last)
+  at = last + 1
 end
-if record then plan_release(plan, reply, record, ends) end
 
-acknowledge(channel, entry)
-if keeps_session then redis.call("SET", session_key(session_of), session) end
-write_outbox(plan)
-if record then finish_order(reply, record, ends) end
-return "done"
+acknowledge_all(acknowledged)
+for _, commit in ipairs(commits) do
+  if commit[5] then redis.call("SET", session_key(commit[4]), commit[5]) end
+end
+if #commits > 0 then write_outbox(plan) end
+for _, commit in ipairs(commits) do
+  if commit[2] then finish_order(commit[1], commit[2], commit[3]) end
+end
+return results

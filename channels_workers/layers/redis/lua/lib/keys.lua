@@ -138,3 +138,17 @@ local function acknowledge(channel, entry)
   on_key("XACK", stream_key(channel), worker_group, entry)
   on_key("XDEL", stream_key(channel), entry)
 end
+
+-- Acknowledge several deliveries, {channel, entry} each.
+local function acknowledge_all(deliveries)
+  local entries = {}
+  for _, delivery in ipairs(deliveries) do
+    local key = stream_key(delivery[1])
+    entries[key] = entries[key] or {}
+    table.insert(entries[key], delivery[2])
+  end
+  for key, found in pairs(entries) do
+    on_key("XACK", key, worker_group, unpack(found))
+    on_key("XDEL", key, unpack(found))
+  end
+end

@@ -138,10 +138,11 @@ local function plan_send(plan, channel, id, payload, capacity)
   if is_alive(plan, server) then plan_inbox(plan, server, "s" .. channel, payload) end
 end
 
--- Plan the operations from ARGV[first] on, without a write. Returns the name of a full channel.
-local function plan_outbox(plan, first, parent)
+-- Plan the operations from ARGV[first] to ARGV[last], by default all, without a write. Returns the name of
+-- a full channel.
+local function plan_outbox(plan, first, parent, last)
   local number = 0
-  for at = first, #ARGV, 4 do
+  for at = first, last or #ARGV, 4 do
     local kind, target, value, capacity = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
     number = number + 1
     local id, full = parent .. "." .. number, nil
