@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from channels_workers.conf import configuration
+from channels_workers.databases import here
 from channels_workers.exceptions import (
     AcceptConnection,
     ChannelSocketException,
@@ -179,7 +180,7 @@ def _consume(
     message: Message, match: Match, run: Consumer, run_coroutine: RunCoroutine, outbox: Outbox
 ) -> Outcome:
     result, error, saved = None, None, None
-    began_in = open_transactions()
+    began_in = open_transactions() if here.databases else []
     with outbox:
         try:
             consumer_started.send(
@@ -191,7 +192,7 @@ def _consume(
         except BaseException as raised:  # noqa: BLE001  (sys.exit() harms one message only)
             error = _answer(raised, message, match)
         finally:
-            if open_transactions() != began_in:
+            if here.databases and open_transactions() != began_in:
                 end_transactions(began_in, name_of(match.consumer))
             _send_finished(message, match, error)
     is_final = False
