@@ -34,6 +34,9 @@ from channels_workers.tracing import hooks
 #: Errors of Redis if a stream, or its consumer group, does not exist (any more).
 NO_STREAM = ("NOGROUP", "UNBLOCKED")
 
+#: The error if Redis does not know a script (any more).
+NO_SCRIPT = redis.exceptions.NoScriptError
+
 #: The error if a stream has its consumer group already.
 GROUP_EXISTS = "BUSYGROUP"
 
@@ -199,7 +202,8 @@ class Streams:
             replies = pipeline.read(len(requests))
             if meter.instruments is not None:
                 meter.answered(requests)
-            self._load_missing(pipeline, requests, replies)
+            if NO_SCRIPT in map(type, replies):
+                self._load_missing(pipeline, requests, replies)
         except Exception as error:
             self.client.explain(error)
             raise
@@ -215,7 +219,7 @@ class Streams:
         """
         if pull.consumer in self._recovering:
             return [self._try_call(request) for request in requests], []
-        pipeline = self._pipeline()
+        pipeline = self._pipelines.get(threading.get_ident()) or self._pipeline()
         try:
             pipeline.open()
             prefix, run, meter = self.client.prefix, pipeline.run, pipeline.meter
@@ -229,7 +233,8 @@ class Streams:
             if hooks.active is not None:
                 hooks.active.replied()
             found = self._read_pulled(pipeline, pull.consumer)
-            self._load_missing(pipeline, requests, replies)
+            if NO_SCRIPT in map(type, replies):
+                self._load_missing(pipeline, requests, replies)
         except Exception as error:
             self.recover(pull.consumer)
             self.client.explain(error)
@@ -255,7 +260,7 @@ class Streams:
     ) -> None:
         """Repeat each of *requests* whose script Redis did not know."""
         for at, reply in enumerate(replies):
-            if isinstance(reply, redis.exceptions.NoScriptError):
+            if isinstance(reply, NO_SCRIPT):
                 replies[at] = self._load_and_call(pipeline, requests[at])
 
     def _load_and_call(self, pipeline: BlockingPipeline, request: Request) -> Any:
