@@ -15,7 +15,11 @@ from channels_workers import exporter
 from channels_workers.conf import http_by_interface
 from channels_workers.interface.application import Interface
 from channels_workers.interface.script_name import at_script_name
-from channels_workers.interface.servers.daphne.twisted import show_warnings, when_running
+from channels_workers.interface.servers.daphne.twisted import (
+    show_warnings,
+    when_running,
+    widen_backlogs,
+)
 from channels_workers.interface.types import Application
 from channels_workers.logs import fields
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER, channel_layers, get_channel_layer
@@ -50,6 +54,7 @@ def get_application(
         http = get_asgi_application() if http_by_interface() else _nobody
     interface = Interface(http, partial(get_channel_layer, alias))
     when_running(show_warnings)
+    when_running(widen_backlogs)
     when_running(interface.get_ready)
     return interface
 

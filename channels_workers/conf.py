@@ -38,6 +38,10 @@ class Configuration:
     #: own time-out (Daphne: ``--websocket_connect_timeout``, 5 s), which only cuts the connection.
     HANDSHAKE_TIMEOUT: float = 4.0
 
+    #: Handshakes under way at each interface server, those of clients that resume too; 0 for no
+    #: limit. One more gets 503 with Retry-After, before any work for it.
+    HANDSHAKES_AT_ONCE: int = 500
+
     #: Origins whose pages may open sockets, for consumers with `configured_origins_only`. Empty:
     #: those of ALLOWED_HOSTS. An entry is an origin (``https://chat.example.com``), or a host as
     #: in ALLOWED_HOSTS.
@@ -51,8 +55,7 @@ class Configuration:
     #: entries from the right of X-Forwarded-For. With 0 the header is ignored.
     TRUSTED_PROXIES: int = 0
 
-    #: Sockets per address at each interface server; 0 for no limit. One more gets 429 under
-    #: uvicorn, 403 under Daphne.
+    #: Sockets per address at each interface server; 0 for no limit. One more gets 429.
     CONNECTIONS_PER_ADDRESS: int = 0
 
     #: Whether clients without WebSockets may open sockets over HTTP: by server-sent events and POST
@@ -309,6 +312,7 @@ LAST_PORT = 65_535
 #: Numbers that may be 0.
 MAY_BE_ZERO = (
     *("DRAIN_TIME", "RETURN_TIME", "TRUSTED_PROXIES", "CONNECTIONS_PER_ADDRESS"),
+    "HANDSHAKES_AT_ONCE",
     *("REQUESTS_PER_ADDRESS", "REQUESTS_AT_ONCE", "LOG_LINES_PER_MINUTE", "FRAME_RATE"),
     *("RESUME_TIME", "RESPONSE_TIMEOUT", "SLOW_CONSUMER", "CONSUMER_TIMEOUT"),
 )

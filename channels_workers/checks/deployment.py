@@ -16,8 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 from channels_workers.conf import configuration, http_by_interface
 
 #: Connections to Redis of an interface server, one of them for its views, and those of a worker
-#: beside one per thread.
-OF_SERVER, OF_WORKER = 4, 2
+#: beside one per thread; one of each is its lifeline.
+OF_SERVER, OF_WORKER = 5, 3
 
 #: Settings that count per client address.
 PER_ADDRESS = ("CONNECTIONS_PER_ADDRESS", "REQUESTS_PER_ADDRESS")

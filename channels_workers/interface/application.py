@@ -12,12 +12,10 @@ from channels_workers.bearer.redaction import redact_lines
 from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import gc_tuning
-from channels_workers.interface.client_address import (
-    LimitPerAddress,
-    refuse_socket,
-    with_client,
-)
+from channels_workers.interface.client_address import LimitPerAddress, with_client
 from channels_workers.interface.cookies import with_readable_cookies
+from channels_workers.interface.descriptors import raise_limit
+from channels_workers.interface.handshake_refusals import postpone, refuse_address
 from channels_workers.interface.health import Health
 from channels_workers.interface.http.by_workers import ByWorkers
 from channels_workers.interface.http.exchanges import Exchanges
@@ -37,7 +35,14 @@ from channels_workers.interface.servers.uvicorn import server as uvicorn
 from channels_workers.interface.shutdown import Shutdown
 from channels_workers.interface.socket import Socket, Sockets
 from channels_workers.interface.tokens import protocol_for, with_token
-from channels_workers.interface.traffic import FAILED, LIMITED, REFUSED, Commits, Traffic
+from channels_workers.interface.traffic import (
+    FAILED,
+    LIMITED,
+    POSTPONED,
+    REFUSED,
+    Commits,
+    Traffic,
+)
 from channels_workers.interface.transports.server import Transports
 from channels_workers.interface.types import Application, Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
@@ -123,17 +128,16 @@ class Interface:
 
     async def _refuse_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.traffic.handshakes[LIMITED] += 1
-        await refuse_socket(scope, receive, send)
+        await refuse_address(scope, receive, send)
 
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket until its client is gone."""
         await receive()  # websocket.connect
-        if self.stopping:  # and perhaps not in the layer any more
-            self.traffic.handshakes[REFUSED] += 1
-            await send({"type": "websocket.close", "code": 1000})
+        if not await self._admit(scope, receive, send):
             return
         try:
-            socket = await self._open(scope, send)
+            with self.traffic.admission.opens():
+                socket = await self._open(scope, send)
         except Exception:
             self.traffic.handshakes[FAILED] += 1
             raise
@@ -155,6 +159,19 @@ class Interface:
         finally:
             self._served.discard(socket)
             socket.end(None)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Say whether a handshake is served; if not, it is refused."""
+        handshakes = self.traffic.handshakes
+        if self.stopping:  # and perhaps not in the layer any more
+            handshakes[REFUSED] += 1
+            await send({"type": "websocket.close", "code": 1000})
+        elif seconds := self.traffic.admission.refuse():
+            handshakes[POSTPONED] += 1
+            await postpone(scope, receive, send, seconds)
+        else:
+            return True
+        return False
 
     async def _open(self, scope: Scope, send: Send) -> Socket | Attachment | None:
         """Return what is to serve the socket; None if it is refused already."""
@@ -213,6 +230,7 @@ class Interface:
         exporter.joined("server", layer)
         exporter.serve()
         gc_tuning.tune_gc()
+        raise_limit()
         self._announcing = asyncio.create_task(self._announce(layer))
 
     async def _announce(self, layer: WorkerLayer) -> None:

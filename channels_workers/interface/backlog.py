@@ -65,6 +65,10 @@ class Frame(NamedTuple):
     received: float = 0.0
 
 
+#: The frames of all sockets that never had one waiting: an empty deque has 624 bytes.
+NO_FRAMES: deque[Frame] = deque(maxlen=0)
+
+
 class PendingFrames:
     """The frames of one socket that wait for a worker, in order.
 
@@ -75,12 +79,14 @@ class PendingFrames:
 
     def __init__(self, backlog: Backlog) -> None:
         self.backlog = backlog
-        self.frames: deque[Frame] = deque()
+        self.frames = NO_FRAMES
         self.size = self.cost = 0
         self._orphaned_frames = self._orphaned_bytes = 0  # what the backlog counts of it as such
 
     def append(self, frame: Frame) -> None:
         """Add a frame; the backlog counts its memory already."""
+        if self.frames is NO_FRAMES:
+            self.frames = deque()
         self.frames.append(frame)
         self.size += frame.size
         self.cost += frame.cost

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from channels_workers.conf import configuration
+from channels_workers.interface.handshake_refusals import refuse_address
 from channels_workers.interface.types import Application, Scope
 from channels_workers.logs import fields
 
@@ -22,9 +21,6 @@ FORWARDED = b"x-forwarded-for"
 
 #: Providers hand out IPv6 addresses in networks of this size: all of one network is one client.
 NETWORK = 64
-
-#: How long a refused client may take to leave (s).
-REFUSED_WITHIN = 10.0
 
 
 def client_address(peer: str, forwarded: str, proxies: int) -> str:
@@ -80,26 +76,6 @@ def _peer(scope: Scope) -> str:
     return str(client[0]) if client else ""
 
 
-async def refuse_socket(scope: Scope, receive: Any, send: Any) -> None:
-    """Refuse a handshake: with 429 where the server supports it, else with 403."""
-    await receive()  # websocket.connect
-    if "websocket.http.response" not in (scope.get("extensions") or {}):
-        await send({"type": "websocket.close", "code": 1000})
-        return
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"60")]
-    start = {"type": "websocket.http.response.start", "status": 429, "headers": headers}
-    body = {"type": "websocket.http.response.body", "body": b"Too many sockets of one address.\n"}
-    await send(start)
-    await send(body)
-    # uvicorn logs an error if the application returns before the connection is closed, because it
-    # takes that for a missing answer. It sends two events: the answer has ended, then the
-    # connection has.
-    with suppress(TimeoutError):
-        async with asyncio.timeout(REFUSED_WITHIN):
-            await receive()
-            await receive()
-
-
 def network_of_client(scope: Scope) -> str:
     """Return the key by which limits count the client of *scope*; "" without an address."""
     return network_of(client_address(_peer(scope), "", 0))
@@ -132,7 +108,7 @@ class LimitPerAddress:
         serve: Application,
         name: str = "CONNECTIONS_PER_ADDRESS",
         what: str = "sockets",
-        refuse: Application = refuse_socket,
+        refuse: Application = refuse_address,
     ) -> None:
         self.serve = serve
         self.name = name

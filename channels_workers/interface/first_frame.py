@@ -26,13 +26,18 @@ from channels_workers.interface.actions import (
     SendFrame,
 )
 from channels_workers.interface.backlog import Backlog, Frame
-from channels_workers.interface.close_codes import FRAME_TOO_LARGE, TOKEN_REFUSED
+from channels_workers.interface.close_codes import (
+    COME_BACK_LATER,
+    FRAME_TOO_LARGE,
+    TOKEN_REFUSED,
+)
 from channels_workers.interface.protocol import CLOSED, FRAME_COST, WebSocketProtocol
 from channels_workers.interface.replies import close_code
 from channels_workers.interface.traffic import (
     ACCEPTED,
     CONNECTING,
     OPEN,
+    POSTPONED,
     REFUSED,
     TIMED_OUT,
     Traffic,
@@ -111,6 +116,8 @@ class FirstFrameProtocol(WebSocketProtocol):
         if not token:
             self._log(logging.WARNING, OTHER_FRAME, extra=self.fields("socket_refused"))
             return [*self._refuse()]
+        if seconds := self._traffic.admission.refuse():
+            return [*self.close(COME_BACK_LATER, f"retry-after: {seconds}", POSTPONED)]
         self._is_waiting = False
         assert self._handshake is not None  # noqa: S101  (for the type checker)
         self._handshake["token"] = token

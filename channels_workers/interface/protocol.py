@@ -31,6 +31,7 @@ from channels_workers.interface.close_codes import (
     TOKEN_EXPIRED,
     TOO_MANY_FRAMES,
 )
+from channels_workers.interface.frames import SharedFrame
 from channels_workers.interface.orphans import bound_orphans
 from channels_workers.interface.replies import (
     close_code,
@@ -205,6 +206,7 @@ class WebSocketProtocol:
         if content is None or self._is_finished:
             return []
         self._count()
+        self._traffic.admission.asking.add(self)
         self._order, self._in_flight = 0, Frame(content, 0, 0)
         return [Publish(CONNECT, 0, content)]
 
@@ -360,6 +362,13 @@ class WebSocketProtocol:
 
     # From the layer
 
+    def frame_of(self, content: Content) -> SharedFrame | None:
+        """Return the frame of *content* if that asks for nothing else, and the socket is open."""
+        if self._state != OPEN:
+            return None
+        made = latest.made
+        return made.frame if made.content is content else latest.make(content).frame
+
     def reply(self, content: Content, to_group: bool = False) -> Sequence[Action]:
         """Take what a consumer sent to the reply channel or, if *to_group*, to a group.
 
@@ -481,6 +490,7 @@ class WebSocketProtocol:
 
     def forget(self) -> None:
         """Count nothing of it any more: the layer knows of its end."""
+        self._traffic.admission.end(self)
         self._is_finished = True
         self.pending.drop_all_but(0)
         self._drop_in_flight()
@@ -501,6 +511,7 @@ class WebSocketProtocol:
         return self._refuse(TIMED_OUT)
 
     def _enter(self, state: str) -> None:
+        self._traffic.admission.end(self)
         if self._counted:
             self._count_as(SOCKET_STATES[state])
         self._state = state

@@ -13,6 +13,7 @@ from typing import Any
 from channels_workers.bearer.wire import TOKEN_KEY
 from channels_workers.exceptions import is_close_code
 from channels_workers.interface.actions import ClientActions, ExpireAt, SendFrame
+from channels_workers.interface.frames import SharedFrame
 from channels_workers.interface.script_name import path_info
 from channels_workers.interface.types import Scope
 from channels_workers.layers.codec import Content
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 #: The keys of a frame, and their types.
 FRAME_KEYS = {"text": str, "bytes": bytes}
+
+#: What a reply may ask for beside its frame.
+OTHER_KEYS = frozenset(("accept", "close", "expires"))
 
 #: The longest reason of a close frame (bytes; RFC 6455, 5.5).
 LONGEST_REASON = 123
@@ -39,7 +43,7 @@ def connect_content(scope: Scope) -> Content:
         "path": consumers_path(scope),
         "root_path": scope.get("root_path", ""),
         "query_string": scope.get("query_string", b""),
-        "headers": [[bytes(name), bytes(value)] for name, value in scope.get("headers", ())],
+        "headers": list(map(list, scope.get("headers", ()))),
         "client": list(scope["client"]) if scope.get("client") else None,
         "server": list(scope["server"]) if scope.get("server") else None,
         "scheme": scope.get("scheme", "ws"),
@@ -118,25 +122,43 @@ def sends_of(content: Content) -> ClientActions:
     return []
 
 
+class Made:
+    """What one content asks for, made once for all who get it."""
+
+    __slots__ = ("content", "frame", "sends")
+
+    def __init__(self, content: Content, sends: ClientActions) -> None:
+        self.content = content
+        self.sends = sends
+        #: The frame that it sends, if it asks an open socket for nothing else.
+        self.frame: SharedFrame | None = None
+        if not OTHER_KEYS.intersection(content):
+            match sends:
+                case [SendFrame() as frame]:
+                    self.frame = SharedFrame(frame)
+
+
 class Latest:
-    """The action that sends the latest content, made once for all members of a group.
+    """What was made of the latest content.
 
     A broadcast hands the same content, and no other between, to each member. Nobody may change
     what it returns.
     """
 
-    __slots__ = ("_made",)
+    __slots__ = ("made",)
 
     def __init__(self) -> None:
-        self._made: tuple[Content, ClientActions] = ({}, [])
+        self.made = Made({}, [])
+
+    def make(self, content: Content) -> Made:
+        """Return what is made of *content*, and keep it in place of what was made before."""
+        made = self.made = Made(content, sends_of(content))
+        return made
 
     def sends_of(self, content: Content) -> ClientActions:
         """Return what :func:`sends_of` returns."""
-        made_of, sends = self._made  # in one step: a process may have event loops in two threads
-        if made_of is not content:
-            sends = sends_of(content)
-            self._made = content, sends
-        return sends
+        made = self.made  # in one step: a process may have event loops in two threads
+        return made.sends if made.content is content else self.make(content).sends
 
 
 latest = Latest()

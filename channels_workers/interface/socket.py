@@ -30,14 +30,17 @@ from channels_workers.interface.close_codes import (
 )
 from channels_workers.interface.ends import tell_end
 from channels_workers.interface.expiry import Expiry
+from channels_workers.interface.frames import SharedFrame
 from channels_workers.interface.incoming import Intake, gate_for
-from channels_workers.interface.outgoing import Outgoing, Unread, outgoing_for
+from channels_workers.interface.outgoing import Outgoing
+from channels_workers.interface.outgoing_kinds import outgoing_for
 from channels_workers.interface.protocol import WebSocketProtocol
 from channels_workers.interface.replies import disconnect_content
 from channels_workers.interface.servers.gate import FRAGMENTS
 from channels_workers.interface.servers.stalls import StallDetector
 from channels_workers.interface.traffic import Traffic
 from channels_workers.interface.types import Event, Send
+from channels_workers.interface.unread import Unread
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.types import (
@@ -59,6 +62,9 @@ class Line(Protocol):
 
     def put(self, action: ClientAction) -> None:
         """Send the event of *action* after those that wait."""
+
+    def put_shared(self, shared: SharedFrame) -> None:
+        """Send a frame that other members of a group get, too."""
 
     def clear(self) -> None:
         """Send nothing of what waits."""
@@ -158,9 +164,13 @@ class Socket:
             self._expiry = Expiry(lambda: self._perform(self.protocol.expire()))
         self._expiry.set(when)
 
-    def _stop_timers(self) -> None:
+    def _stop_waiting(self) -> None:
         if self._handshake_timer is not None:
             self._handshake_timer.cancel()
+            self._handshake_timer = None
+
+    def _stop_timers(self) -> None:
+        self._stop_waiting()
         if self._expiry is not None:
             self._expiry.cancel()
 
@@ -247,6 +257,10 @@ class Socket:
 
     def deliver(self, content: Content, to_group: bool = False) -> None:
         """Take a message to the reply channel or, if *to_group*, to a group that it is in."""
+        shared = self.protocol.frame_of(content)
+        if shared is not None:
+            self.outgoing.put_shared(shared)
+            return
         for action in self.protocol.reply(content, to_group):
             if isinstance(action, SendFrame):
                 self.outgoing.put(action)
@@ -269,7 +283,7 @@ class Socket:
 
     def snapshot(self) -> ConnectionSnapshot | None:
         """Return the state that restores this connection after the layer lost its data."""
-        protocol, encode = self.protocol, self.layer.codec.encode
+        protocol, encode = self.protocol, self.layer.codec.encode_own
         if protocol.order < 0:
             return None
         step = protocol.in_flight
@@ -300,12 +314,13 @@ class Socket:
         """Read what the client may send now."""
         match sent:
             case Accept():
+                self._stop_waiting()
                 self.intake.gate.open()
             case CloseSocket():
                 self.intake.regulate()  # its answer is to be read
 
     def _publish(self, step: Publish) -> None:
-        encode = self.layer.codec.encode
+        encode = self.layer.codec.encode_own
         done: Done = partial(self._published, step)
         content, protocol = step.content, self.protocol
         ending = {} if step.order else disconnect_content(protocol.path, protocol.request_id)

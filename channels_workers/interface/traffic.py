@@ -11,6 +11,7 @@ from itertools import product
 from typing import Protocol
 
 from channels_workers.interface import close_codes
+from channels_workers.interface.admission import Admission
 from channels_workers.layers.base import WorkerLayer
 
 #: The states of a socket that the server knows. One that is *closing* was closed by either side,
@@ -18,10 +19,12 @@ from channels_workers.layers.base import WorkerLayer
 CONNECTING, OPEN, PARKED, CLOSING = "connecting", "open", "parked", "closing"
 
 #: How handshakes end: a worker accepts or refuses them, no worker answers in time, the client
-#: leaves first, the layer fails, or too many sockets of one address are open.
+#: leaves first, the layer fails, or too many sockets of one address are open. One is postponed if
+#: too many are under way.
 ACCEPTED, REFUSED, TIMED_OUT = "accepted", "refused", "timed_out"
 ABANDONED, FAILED, LIMITED = "abandoned", "failed", "limited"
-OUTCOMES = (ACCEPTED, REFUSED, TIMED_OUT, ABANDONED, FAILED, LIMITED)
+POSTPONED = "postponed"
+OUTCOMES = (ACCEPTED, REFUSED, TIMED_OUT, ABANDONED, FAILED, LIMITED, POSTPONED)
 
 #: Who closed a socket. A server program that refuses a frame by itself counts as the client.
 CLIENT, SERVER = "client", "server"
@@ -33,6 +36,7 @@ COUNTED_CODES = frozenset(
         *(1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015),
         *(close_codes.TOO_MANY_FRAMES, close_codes.FRAME_TOO_LARGE, close_codes.READS_TOO_SLOWLY),
         *(close_codes.CONSUMER_FAILED, close_codes.CONNECTION_LOST, close_codes.SERVER_STOPS),
+        close_codes.COME_BACK_LATER,
         *(close_codes.TOKEN_EXPIRED, close_codes.TOKEN_REFUSED, close_codes.REPLACED),
     )
 )
@@ -85,13 +89,14 @@ class Traffic:
     """
 
     __slots__ = (
-        *("closed", "commits", "frames_received", "frames_sent", "handshakes", "now"),
-        *("received_bytes", "sent_bytes", "sockets", "times"),
+        *("admission", "closed", "commits", "frames_received", "frames_sent", "handshakes"),
+        *("now", "received_bytes", "sent_bytes", "sockets", "times"),
     )
 
     def __init__(self, times: Times | None = None, commits: Commits | None = None) -> None:
         self.times = times
         self.commits = commits
+        self.admission = Admission()
         #: The clock (monotonic s), None without metrics.
         self.now = time.monotonic if times is not None else None
         self.frames_received = self.received_bytes = 0

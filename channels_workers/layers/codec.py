@@ -47,9 +47,14 @@ class Codec:
             raise TypeError(f"A message must be a dict, not {type(content).__name__}: {content!r}")
         try:
             check_keys(content)
+        except RecursionError as error:
+            raise MessageError(_explain(error)) from error
+        return self.encode_own(content)
+
+    def encode_own(self, content: Content) -> bytes:
+        """Do as :meth:`encode` for content that the engine made, with text as keys."""
+        try:
             payload: bytes = self._serializer.serialize(content)
-        except MessageError:
-            raise
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise MessageError(_explain(error)) from error
         if len(payload) > self.message_size:

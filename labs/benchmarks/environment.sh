@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the commands of labs/benchmarks/ need: .venv, labs/genuine/.venv, a Redis server. To be sourced.
+# What the commands of labs/benchmarks/ need: .venv, those of other packages, a Redis server. To be sourced.
 
 # shellcheck source=scripts/environment.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/environment.sh"
@@ -7,6 +7,8 @@
 . "$project/scripts/tools.sh"
 # shellcheck source=labs/genuine/environment.sh
 . "$project/labs/genuine/environment.sh"
+# shellcheck source=labs/benchmarks/peers/environment.sh
+. "$project/labs/benchmarks/peers/environment.sh"
 
 # Make PostgreSQL stand where the tools look for it.
 require_postgres() {

@@ -28,6 +28,9 @@ class Fault(ABC):
     #: The kinds of the interface servers.
     servers: tuple[str, ...] = ("daphne", "daphne")
 
+    #: How many processes must be declared dead, or None if it does not matter.
+    deaths: int | None = None
+
     #: Time-out until everything is calm again after the fault (s).
     calm_timeout: float = 30.0
 

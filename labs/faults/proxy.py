@@ -43,6 +43,7 @@ class Proxy:
         self.port = 0
         self.cuts: Counter[str] = Counter()
         self._armed: Counter[str] = Counter()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
@@ -64,6 +65,14 @@ class Proxy:
         """Lose the next *count* replies to commands of this *kind*."""
         self._loop.call_soon_threadsafe(self._armed.update, {kind: count})
 
+    def cut(self) -> None:
+        """Close all connections, on both sides. New ones are taken."""
+        self._loop.call_soon_threadsafe(self._cut)
+
+    def _cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(
@@ -80,15 +89,17 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.CancelledError):
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
+            self._writers |= {writer, back}
             line = Line(self)
-            await asyncio.wait(
-                [
-                    asyncio.create_task(line.ask(reader, back)),
-                    asyncio.create_task(line.answer(there, writer)),
-                ],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            ways = [
+                asyncio.create_task(line.ask(reader, back)),
+                asyncio.create_task(line.answer(there, writer)),
+            ]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in ways:
+                way.cancel()
             back.close()
+            self._writers -= {writer, back}
         writer.close()
 
     def takes(self, kind: str) -> bool:

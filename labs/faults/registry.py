@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labs.faults.cases.bad_consumers import BadConsumers, Poison
+from labs.faults.cases.blocked_loop import BlockedLoop
 from labs.faults.cases.chat import (
     ChatBothKilled,
     ChatRedisEmptied,
@@ -13,7 +14,17 @@ from labs.faults.cases.chat import (
 from labs.faults.cases.chat_restarts import ChatRestarts
 from labs.faults.cases.clock_jump import ClockJump
 from labs.faults.cases.delayed import DelayedKilled
+from labs.faults.cases.failover import RedisFailover
+from labs.faults.cases.false_deaths import (
+    AllFrozen,
+    FrozenInTurn,
+    LifelinesCut,
+    ProcessCut,
+    ProxyCut,
+    StalledAndCut,
+)
 from labs.faults.cases.frozen import RedisFrozen, ServerFrozen, WorkerFrozen
+from labs.faults.cases.handshake_storm import HandshakeStorm
 from labs.faults.cases.history import HistoryRedisEmptied, HistoryServerKilled, HistoryStorm
 from labs.faults.cases.lost_replies import LostReplies
 from labs.faults.cases.no_worker import NoWorker
@@ -64,11 +75,21 @@ FAULTS: tuple[Fault, ...] = (
     ServerStopped("daphne"),
     ServerStopped("uvicorn"),
     ServerFrozen(),
+    FrozenInTurn(),
+    AllFrozen(),
     VanishingHandshakes(),
+    BlockedLoop(),
+    HandshakeStorm("daphne"),
+    HandshakeStorm("uvicorn"),
     RedisEmptied(),
     RedisOld(),
+    RedisFailover(),
     RedisFrozen(),
     RedisCut(),
+    LifelinesCut(),
+    StalledAndCut(),
+    ProcessCut(),
+    ProxyCut(),
     RedisFull(),
     LostReplies(),
     ClockJump(),

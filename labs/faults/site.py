@@ -61,8 +61,8 @@ class Site(harness.Site):
         super().__init__(folder, RedisServer(folder, *setting.redis, env=clock))
         self.setting = setting
         self.engine = engine
-        #: The address of Redis for processes: its own, or that of a proxy in front of it.
-        self.redis_url = self.redis.url
+        #: The address of Redis for processes: its own, or what is in front of it.
+        self.redis_url: Any = self.redis.url
         self.proxy = Proxy(self.redis.port)
 
     @property
@@ -83,14 +83,18 @@ class Site(harness.Site):
     def start(self) -> None:
         """Start everything."""
         super().start()
-        if self.setting.proxied:
-            self.proxy.start(self.engine)
-            self.redis_url = f"redis://127.0.0.1:{self.proxy.port}/0"
+        self.start_before_redis()
         for kind in self.setting.servers:
             self.start_server(kind)
         started = [self.start_worker() for _ in range(self.setting.workers)]
         for worker in started:
             worker.wait_for_line(WORKER_READY)
+
+    def start_before_redis(self) -> None:
+        """Start what is in front of Redis, which runs."""
+        if self.setting.proxied:
+            self.proxy.start(self.engine)
+            self.redis_url = f"redis://127.0.0.1:{self.proxy.port}/0"
 
     def kill(self) -> None:
         """Kill what still runs."""

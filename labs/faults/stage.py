@@ -16,6 +16,9 @@ from labs.harness.processes import Process
 from labs.harness.server import Server
 from labs.harness.waiting import wait_for
 
+#: The longest time that consumers are held (s).
+HELD = 60.0
+
 
 @dataclass
 class Stage(harness.Stage[Row]):
@@ -42,16 +45,20 @@ class Stage(harness.Stage[Row]):
         """Measure outages from now on, not from the last fault."""
         self.since = time.monotonic()
 
-    def keep_busy(self, seconds: float) -> None:
-        """Let two of three worker threads run a consumer that takes *seconds*.
+    def keep_busy(self, seconds: float = HELD, *, do: str = "hold") -> None:
+        """Let two of three worker threads run a consumer, until :meth:`release`.
 
-        Returns when they do.
+        It takes *seconds* at most, or with *do* ``slow`` exactly. Returns when they do.
         """
         setting = self.site.setting
         rooms = min(self.size.rooms, setting.workers * setting.threads * 2 // 3)
         for room in range(rooms):
-            self.traffic.order(f"r{room}s0", do="slow", seconds=seconds)
+            self.traffic.order(f"r{room}s0", do=do, seconds=seconds)
         wait_for(lambda: len(self.running()) >= rooms, "consumers that take a while")
+
+    def release(self) -> None:
+        """Let the consumers of :meth:`keep_busy` return."""
+        (self.site.folder / "released").touch()
 
     def running(self) -> list[Run]:
         """Return the runs of consumers that have not finished."""

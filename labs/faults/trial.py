@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from labs.faults import endings
+from labs.faults.deaths import expect_deaths
 from labs.faults.diaries import read_runs
 from labs.faults.fault import Fault
 from labs.faults.leftovers import ghosts, leftovers
@@ -57,6 +58,7 @@ def _play(fault: Fault, size: Size, site: Site, row: Row) -> None:
             for item in fields(facts):
                 row.add(item.name, getattr(facts, item.name))
         row.dropped, row.taken = stage.drops(transcript)
+        expect_deaths(stage, fault.deaths)
         fault.judge(stage, transcript)
 
 

@@ -14,7 +14,8 @@ PAGES = [Page(path) for path in [*PATHS, *LABS]]
 
 #: Folders that commands create, and that a checkout does not have.
 MADE = {"docs/_build/html", "labs/genuine/.venv", "labs/benchmarks/results/quick"}
-MADE |= {"labs/benchmarks/runners/.venv"}
+MADE |= {"labs/benchmarks/runners/.venv", "labs/benchmarks/peers/.venv"}
+MADE |= {"labs/benchmarks/rooms/ws/node_modules"}
 
 #: A page that a text in the code names: a docstring, a hint, a log line.
 _NAMED = re.compile(r"\bdocs/(?P<page>[\w/-]+\.md)(?:#(?P<fragment>[\w-]+))?")

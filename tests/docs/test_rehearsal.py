@@ -21,7 +21,7 @@ def test_the_table_of_a_rehearsal() -> None:
 def test_the_connection_budget() -> None:
     for formation, redis, restarting in page("chat/heroku-plans").table("connections"):
         web, workers, threads = map(int, re.findall(r"\d+", formation))
-        assert redis == str(4 * web + (threads + 2) * workers)
+        assert redis == str(5 * web + (threads + 3) * workers)
         assert int(re.findall(r"\d+", restarting)[0]) == 2 * int(redis)
 
 

@@ -83,7 +83,7 @@ def test_sockets_above_the_limit_per_address_are_logged_once(
     with line(server) as waiting:
         waiting.sendall(head("/", more=RIGHT))
         wait_for(lambda: status_of_another(server, patience=10) in {403, 429}, "a refusal")
-        assert {status_of_another(server) for _ in range(30)} == {403 if way == "daphne" else 429}
+        assert {status_of_another(server) for _ in range(30)} == {429}
     assert the_line_with(server, "has 1 sockets here")
     assert not lines_with(server, "without"), server.process.describe()
     assert not lines_with(server, "ERROR"), server.process.describe()

@@ -168,6 +168,7 @@ class ResumableProtocol(WebSocketProtocol):
     def _park(self) -> Actions:
         """Wait for the client. Frames that it has sent still go to workers."""
         self._presence, self._claim = Presence.ABSENT, None
+        self._traffic.admission.end(self)
         self._count_as(PARKED)
         for setting, count in bound_orphans(self.pending, self.limits).items():
             self._log_dropped(count, setting)
@@ -224,6 +225,7 @@ class ResumableProtocol(WebSocketProtocol):
 
     def _wait_with(self, scope: Scope, received: int) -> None:
         self._presence = Presence.WAITING
+        self._traffic.admission.asking.add(self)
         self._received = received
         self._began = 0.0 if self._traffic.now is None else self._traffic.now()
         self._offered = list(scope.get("subprotocols", ()))
@@ -247,6 +249,7 @@ class ResumableProtocol(WebSocketProtocol):
     def go_on(self) -> ClientActions:
         """Accept the client that waits, and send what it has not received."""
         self._presence, self._claim = Presence.PRESENT, None
+        self._traffic.admission.end(self)
         self._answered = self._subprotocol
         self._traffic.note_handshake(ACCEPTED, self._began)
         self._count_as(OPEN)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from channels_workers.interface.actions import Accept, ClientAction, SendFrame
+from channels_workers.interface.frames import SharedFrame
 from channels_workers.interface.outgoing import Outgoing
 from channels_workers.interface.resume import wire
 from channels_workers.logs import fields
@@ -128,6 +129,13 @@ class ReplayedOutgoing:
             self.is_held = False
         if self.line is not None:
             self.line.put(action)
+
+    def put_shared(self, shared: SharedFrame) -> None:
+        """Send a frame that other members of a group get, too, and keep it if it counts."""
+        if not _is_own(shared.frame):
+            self.replay.append(shared.frame)
+        if self.line is not None and not self.is_held:
+            self.line.put_shared(shared)
 
     def clear(self) -> None:
         """Send nothing of what waits in the line."""

@@ -57,8 +57,8 @@ logger = logging.getLogger(__name__)
 #: How long a server that stops waits for polls that other servers relay (s).
 LAST_POLLS = 1.0
 
-#: After how long a client should ask again; one of an address with too many sockets later (s).
-RETRY_AFTER, RETRY_AFTER_LIMIT = 1, 60
+#: After how long a client should ask again (s).
+RETRY_AFTER = 1
 
 TOO_MANY = "Sockets over HTTP are refused: this server has %d, FALLBACK_SOCKETS. Run more servers"
 
@@ -176,8 +176,8 @@ class Transports:
             socket.leave(ABNORMAL)
             raise
         if handshake.status != 200:
-            later = RETRY_AFTER_LIMIT if handshake.status == 429 else 0
-            await send_json(answer, {"error": "refused"}, handshake.status, later)
+            status, later = handshake.status, handshake.retry_after
+            await send_json(answer, {"error": "refused"}, status, later)
             return
         told = {
             "id": to_text(SocketId(home, socket.key), scope["path"]),

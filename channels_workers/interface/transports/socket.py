@@ -35,10 +35,20 @@ PUSH_TIME = 10.0
 
 
 class Handshake(NamedTuple):
-    """The answer to a handshake: *status* 200, or that of the refusal."""
+    """The answer to a handshake: *status* 200, or that of the refusal.
+
+    The client of a refused one may come back after *retry_after* seconds; 0: it was not told.
+    """
 
     status: int
     protocol: str | None = None
+    retry_after: int = 0
+
+
+def refusal_of(event: Event) -> Handshake:
+    """Return the refusal that begins with *event*."""
+    seconds = next((int(value) for name, value in event["headers"] if name == b"retry-after"), 0)
+    return Handshake(event["status"], retry_after=seconds)
 
 
 class Fetched(NamedTuple):
@@ -71,7 +81,7 @@ class VirtualSocket(Virtual):
         self._incoming: deque[Frame] = deque()
         self._is_begun = self._is_held = self._is_pushing = False
         self._end_code: int | None = None  # once its client is gone, or it was closed
-        self._refusal = 403
+        self._refusal = Handshake(403)
         self._reader = ""  # the newest request that fetches frames
         self._polls = 0  # under way
         self._idle: asyncio.TimerHandle | None = None
@@ -93,13 +103,13 @@ class VirtualSocket(Virtual):
         except Exception:
             extra = fields("transport_failed", path=shown(self.scope["path"]))
             logger.exception("A socket over a fallback transport failed", extra=extra)
-            self._refusal = 500
+            self._refusal = Handshake(500)
         finally:
             self._finish()
 
     def _finish(self) -> None:
         self.is_over = True
-        settle(self.handshake, Handshake(self._refusal))
+        settle(self.handshake, self._refusal)
         if self._downstream.close is None:
             self._downstream.close = ABNORMAL, ""
         self._notify()
@@ -134,7 +144,7 @@ class VirtualSocket(Virtual):
             case "websocket.close":
                 self._close(event.get("code", 1000), event.get("reason") or "")
             case "websocket.http.response.start":
-                self._refusal = event["status"]
+                self._refusal = refusal_of(event)
             case "websocket.http.response.body":
                 self._close(ABNORMAL)
 
@@ -149,7 +159,7 @@ class VirtualSocket(Virtual):
 
     def _close(self, code: int, reason: str = "") -> None:
         """Close it, or refuse its handshake."""
-        settle(self.handshake, Handshake(self._refusal))
+        settle(self.handshake, self._refusal)
         if self._downstream.close is None:
             self._downstream.close = code, reason
         self._end(code)
@@ -254,7 +264,7 @@ class VirtualSocket(Virtual):
     def leave(self, code: int) -> None:
         """Note that the client closes it, or is gone."""
         self._stop_watching()
-        settle(self.handshake, Handshake(self._refusal))
+        settle(self.handshake, self._refusal)
         self._lose()
         self._end(code)
 

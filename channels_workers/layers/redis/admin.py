@@ -15,6 +15,7 @@ from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.kept import log_crowded
 from channels_workers.layers.redis import wire
 from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.registration import Registrations
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.status import read_about, read_status
@@ -56,10 +57,14 @@ def is_entry_id(text: str) -> bool:
 
 
 class RedisAdmin(LayerAdmin):
-    """The admin side of a layer in the Redis of *client*; *refusals* refuse connections."""
+    """The admin side of a layer in the Redis of *client*; *refusals* refuse connections.
 
-    def __init__(self, client: Client, refusals: Refusals) -> None:
+    *registrations* are those of this process.
+    """
+
+    def __init__(self, client: Client, refusals: Refusals, registrations: Registrations) -> None:
         self.client = client
+        self._registrations = registrations
         self._refusals = refusals
         self._aside = Aside(logger, CURE)
         #: The duties of a worker process share one connection.
@@ -97,7 +102,12 @@ class RedisAdmin(LayerAdmin):
         return set(map(wire.read_name, self._call(Request("orphans", []))))
 
     def cut_off(self) -> dict[str, int]:
-        """Return the heartbeat counter of each registered process whose lifeline is cut."""
+        """Return the heartbeat counter of each registered process whose lifeline is cut.
+
+        There are none to see for a while after the lifeline of this process was cut too.
+        """
+        if not self._registrations.lifeline.sees_others():
+            return {}
         return wire.read_counters(self._call(Request("cut_off", [])))
 
     def mark_dead(self, process: str, counter: int, *, is_cut_off: bool = False) -> bool:

@@ -65,10 +65,11 @@ class RedisChannelLayer(WorkerLayer):
         self.client = Client(hosts, prefix)
         self.clock = LayerClock(self.client.time)
         self.streams = Streams(self.client, self.refusals)
-        self.admin = RedisAdmin(self.client, self.refusals)
-        self.relays = RedisRelays(self.client, self.get_capacity, self.histories)
-        self.kept = RedisKept(self)
         self._registrations = Registrations(self.client, lifeline)
+        self.admin = RedisAdmin(self.client, self.refusals, self._registrations)
+        known = (self.histories, self._registrations)
+        self.relays = RedisRelays(self.client, self.get_capacity, *known)
+        self.kept = RedisKept(self)
         self._server_session: ServerSession | None = None
         self._of_parents: list[ServerSession] = []
 
@@ -81,7 +82,7 @@ class RedisChannelLayer(WorkerLayer):
         self.client.renew()
         self.clock = LayerClock(self.client.time)
         self.streams.begin_in_child()
-        self.admin = RedisAdmin(self.client, self.refusals)
+        self.admin = RedisAdmin(self.client, self.refusals, self._registrations)
         self._registrations.begin_in_child()
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ reasons of its own, or keep it for long. The process finds out by its address as
 from __future__ import annotations
 
 import logging
+import math
 import re
 import socket
 import threading
@@ -35,6 +36,13 @@ logger = logging.getLogger(__name__)
 
 #: The pause after a failed attempt (s): the first, and the longest.
 PAUSE, LONGEST_PAUSE = 0.05, 5.0
+
+#: The longest pause while Redis takes a process for cut off (s): others wait ``CUT_OFF_FOR``.
+UNTOLD_PAUSE = 0.1
+
+#: For how long after the cut of its own lifeline a process believes no other one dead by its
+#: lifeline (s).
+SUSPECT_FOR = 5.0
 
 REFUSED = (
     "The user of Redis at %s may not do all that a lifeline needs (%s). So the death of a process "
@@ -61,8 +69,19 @@ class Lifeline:
         self._changed = threading.Condition()
         self._connection: Any = None
         self._thread: Duty | None = None
+        self._is_held = False
+        self._cut_at = -math.inf  # monotonic seconds
         #: Whether this process can hold one, as far as is known.
         self.is_possible = is_wanted and redis_py.HAS_SOCKET
+
+    def sees_others(self) -> bool:
+        """Return whether cut lifelines of others mean that they have died.
+
+        If its own was cut too, then Redis or the network has cut all, and some come back late.
+        """
+        if self._names and self.is_possible and not self._is_held:
+            return False
+        return time.monotonic() - self._cut_at > SUSPECT_FOR
 
     def hold(self, process: str) -> None:
         """Hold the lifeline of *process*, which is registered; also after Redis has lost data."""
@@ -114,11 +133,18 @@ class Lifeline:
                 if names != self._names:  # so another one is needed, at once
                     continue
                 logger.debug("No lifeline: %s", error)
-                self._give_up(names & self._names)
+                self._cut_at = time.monotonic()
                 pause = PAUSE if time.monotonic() - since > LONGEST_PAUSE else pause
-                with self._changed:
-                    self._changed.wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                has_told = self._give_up(names & self._names)
+                pause = self._wait(pause, LONGEST_PAUSE if has_told else UNTOLD_PAUSE)
+        while not (self.is_possible or self._give_up(self._names)):  # else it looks dead
+            pause = self._wait(pause, UNTOLD_PAUSE)
+
+    def _wait(self, pause: float, longest: float) -> float:
+        """Wait until something changes, for *pause* seconds at most; return the next pause."""
+        with self._changed:
+            self._changed.wait(min(pause, longest))
+        return min(2 * pause, LONGEST_PAUSE)
 
     def _next_names(self) -> frozenset[str]:
         with self._changed:
@@ -137,9 +163,8 @@ class Lifeline:
                     return
                 self._connection = connection
             self._try(connection)
-            for name in names:
-                self._note(connection, name, run)
-            self._subscribe(connection, names)
+            self._subscribe(connection, names, run)
+            self._is_held = True
             while True:
                 _read(connection)  # nobody publishes: until its end
 
@@ -152,17 +177,8 @@ class Lifeline:
             yield connection
         finally:
             with self._changed:
-                self._connection = None
+                self._connection, self._is_held = None, False
             connection.disconnect()
-
-    def _note(self, connection: Any, name: str, run: str) -> None:
-        """Note in Redis that *name* holds a lifeline, or none without a *run*."""
-        command = Request("lifeline", [name, run]).command(self.client.prefix)
-        try:
-            _ask(connection, *command)
-        except redis.exceptions.NoScriptError:
-            _ask(connection, "SCRIPT", "LOAD", script("lifeline").source)
-            _ask(connection, *command)
 
     def _ask_run(self, connection: Any) -> str | None:
         """Return the run id of the Redis behind *connection*; None if there is no lifeline."""
@@ -181,10 +197,17 @@ class Lifeline:
         _ask(connection, "SUBSCRIBE", channel)
         _ask(connection, "UNSUBSCRIBE", channel)
 
-    def _subscribe(self, connection: Any, names: frozenset[str]) -> None:
+    def _subscribe(self, connection: Any, names: frozenset[str], run: str) -> None:
+        """Note in Redis the lifelines of *names*, and subscribe to their channels.
+
+        Redis gets all of it at once: a process that stalled in between would look dead.
+        """
+        _ask(connection, "SCRIPT", "LOAD", script("lifeline").source)
+        notes = [Request("lifeline", [name, run]).command(self.client.prefix) for name in names]
         channels = [self.client.key(f"lifeline:{name}") for name in sorted(names)]
-        connection.send_command("SUBSCRIBE", *channels)
-        for _ in channels:
+        commands = [*notes, ("SUBSCRIBE", *channels)]
+        connection.send_packed_command(connection.pack_commands(commands))
+        for _ in (*notes, *channels):
             _read(connection)
         held = redis_py.socket_of(connection)
         if held is None:
@@ -206,12 +229,18 @@ class Lifeline:
         logger.info(INDIRECT, self.client, own, there, extra=fields("lifeline_indirect"))
         return False
 
-    def _give_up(self, names: frozenset[str]) -> None:
-        """Say that there is no lifeline, if Redis hears it: this process lives."""
-        if names:
-            with suppress(LayerUnavailable, *ERRORS), self._connected() as connection:
-                for name in names:
-                    self._note(connection, name, "")
+    def _give_up(self, names: frozenset[str]) -> bool:
+        """Say that *names* live without a lifeline; return whether Redis has heard it.
+
+        A pooled connection may still be open while Redis takes no new ones.
+        """
+        try:
+            for name in names:
+                self.client.call(Request("lifeline", [name, ""]))
+        except (*ERRORS, LayerUnavailable) as error:
+            logger.debug("Redis does not know that there is no lifeline: %s", error)
+            return False
+        return True
 
 
 def _ask(connection: Any, *words: Argument) -> Any:

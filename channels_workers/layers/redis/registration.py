@@ -32,6 +32,7 @@ class Registration:
         self._is_described = True  # Redis still has *about*
         self._recovering = b""  # the epoch of a recovery
         self._since = 0.0  # when that was first seen (monotonic seconds)
+        self._returning: tuple[str, int] | None = None  # with what it heartbeats meanwhile
 
     @property
     def is_recovering(self) -> bool:
@@ -57,9 +58,18 @@ class Registration:
             self._see(reply[1], now)
         return liveness
 
+    def beat(self) -> Request:
+        """Return the request that raises the counter, and does nothing else; for any thread."""
+        known = self._returning or (self.epoch, self.counter)
+        return Request("beat", [self.process, *known], ordered=False)
+
+    def begin_to_return(self, epoch: str) -> None:
+        """Note that the process is registered in *epoch*, and its connections are not yet."""
+        self._returning = epoch, 1
+
     def begin_again(self, epoch: str) -> None:
         """Note that the process was registered again."""
-        self.epoch, self.counter = epoch, 1
+        self.epoch, self.counter, self._returning = epoch, 1, None
 
     def _see(self, recovering: bytes, now: float) -> None:
         if recovering != self._recovering:
@@ -84,11 +94,13 @@ class Registrations:
         self.client = client
         self.lifeline = Lifeline(client, has_lifeline)
         self._by_process: dict[str, Registration] = {}
+        #: The name of the worker of this process, "" without one.
+        self.worker = ""
 
     def begin_in_child(self) -> None:
         """Forget the registrations, which are those of the parent."""
         self.lifeline = self.lifeline.begin_in_child()
-        self._by_process = {}
+        self._by_process, self.worker = {}, ""
 
     def register(self, process: str, about: ProcessInfo) -> Registration:
         """Register *process*, after a check of the server behind the layer."""
@@ -99,6 +111,8 @@ class Registrations:
         text = json.dumps(about._asdict())
         epoch = self.client.call(Request("register", [process, text, new_id()])).decode()
         self._by_process[process] = Registration(process, epoch, text)
+        if about.kind == "worker":
+            self.worker = process
         self.client.note_epoch(epoch)
         self.lifeline.hold(process)
         return self._by_process[process]

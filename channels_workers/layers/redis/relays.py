@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from channels_workers.layers.history import Histories
 from channels_workers.layers.redis import told
 from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.registration import Registrations
 from channels_workers.layers.redis.requests import Request, encode_operations
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.relays import Claim, Claimed, LayerRelays, Relayed, StoredOperation
+
+#: Matches the names of processes but those of tests; see ``claim_relay.lua``.
+_is_id = re.compile("[0-9a-f]+").fullmatch
 
 
 class RedisRelays(LayerRelays):
     """The relay side of a layer in the Redis of *client*; see ``send_once.lua``.
 
-    *capacity_of* returns the capacity of a channel; *histories* are those of the layer.
+    *capacity_of* returns the capacity of a channel; *histories* are those of the layer. Claims end
+    with the worker of *registrations*.
     """
 
     def __init__(
-        self, client: Client, capacity_of: Callable[[str], int], histories: Histories | None
+        self,
+        client: Client,
+        capacity_of: Callable[[str], int],
+        histories: Histories | None,
+        registrations: Registrations,
     ) -> None:
         self._client = client
+        self._registrations = registrations
         self._capacity_of = capacity_of
         self._histories = histories
 
@@ -29,6 +40,8 @@ class RedisRelays(LayerRelays):
         """Claim a database, or renew the claim."""
         database, holder, seconds, renews = claim
         duration = round(seconds * 1_000_000)
+        if _is_id(worker := self._registrations.worker):
+            holder = f"{worker}z{holder}"
         arguments: Arguments = [database, holder, duration, "renews" if renews else "", *forget]
         fence, *kept = self._client.call(Request("claim_relay", arguments))
         if not fence:

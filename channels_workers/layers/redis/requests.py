@@ -73,6 +73,8 @@ class Request:
     done: Done = ignore
     #: The result was delivered, or is not wanted any more: the request is not written again.
     is_over: bool = False
+    #: A call for this and others failed, so that it is written without them.
+    alone: bool = False
     #: Epoch and counter at which Redis first reported missing data. If a later heartbeat disproves
     #: the loss, the reply is final.
     doubted_at: tuple[str, int] | None = None

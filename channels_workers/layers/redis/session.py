@@ -19,6 +19,8 @@ from channels_workers.layers.kept import HandOver
 from channels_workers.layers.redis import hosts, kept_requests, requests
 from channels_workers.layers.redis.async_pipeline import make_async_pipeline
 from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.heartbeat import INTERVAL as HEARTBEAT_INTERVAL
+from channels_workers.layers.redis.heartbeat import HeartbeatThread
 from channels_workers.layers.redis.inbox_reader import INBOX_BLOCK, InboxReader
 from channels_workers.layers.redis.registration import Registration
 from channels_workers.layers.redis.requests import Request, ignore
@@ -28,9 +30,6 @@ from channels_workers.layers.types import Liveness, ProcessInfo, Unreadable
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
-
-#: How often to heartbeat (s).
-HEARTBEAT_INTERVAL = 1.0
 
 #: Connections registered again in one request.
 RESTORED_AT_ONCE = 100
@@ -77,6 +76,7 @@ class ServerSession:
         self._registered: concurrent.futures.Future[bool] = concurrent.futures.Future()
         self._first_attempt: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._heartbeat_is_due = asyncio.Event()
+        self._thread = HeartbeatThread(layer.client, self.loop, self.trim_inbox)
         self._duties: list[asyncio.Task[None]] = []
         self._task = self.loop.create_task(self._run(), name="channels_workers server session")
         self._task.add_done_callback(self._log_failure)
@@ -168,6 +168,7 @@ class ServerSession:
         pool = hosts.asyncio_pool(self.host)
         try:
             await self._register()
+            self._thread.start(self.registration)
             async with asyncio.TaskGroup() as tasks:
                 writing = self.writer.write(make_async_pipeline(pool), self.registration)
                 reading = self._reader.read(make_async_pipeline(pool))
@@ -180,6 +181,7 @@ class ServerSession:
             await pool.disconnect()
 
     def _end(self) -> None:
+        self._thread.end()
         self.writer.end()
         if not self._first_attempt.done():
             self._first_attempt.set_exception(LayerUnavailable("The session with Redis has ended."))
@@ -259,6 +261,7 @@ class ServerSession:
         for request in parts:
             if await asyncio.to_thread(self.layer.client.call, request) == b"evicted":
                 raise ServerEvicted
+            self.registration.begin_to_return(epoch)
         self.server.restored()
         self.server.forget_requests(unrestored)
         self.registration.begin_again(epoch)

@@ -14,6 +14,7 @@ from channels_workers.backoff import Backoff
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import hosts
 from channels_workers.layers.redis.async_pipeline import AsyncPipeline
+from channels_workers.layers.redis.groups import Call, CallFailed, grouped, ungrouped
 from channels_workers.layers.redis.options import Host
 from channels_workers.layers.redis.registration import Registration
 from channels_workers.layers.redis.requests import Done, Request, load_scripts
@@ -25,7 +26,10 @@ logger = logging.getLogger(__name__)
 class Writer:
     """Writes requests to the Redis at *host*, in the event loop that makes it.
 
-    A request is written at once. Further requests wait for its reply, and then go out in one write.
+    A request is written at once. Further requests wait for its reply, and then go out in one write,
+    consecutive publishes in one call. After a write of several requests the next one waits for the
+    end of this turn of the event loop, as other sockets may have frames, too.
+
     While Redis is away, repeatable requests wait, *longest* seconds at most between two attempts;
     the others fail.
     """
@@ -41,6 +45,9 @@ class Writer:
         self._registration = Registration("", "")
         self._waiting: list[Request] = []
         self._in_flight: list[Request] = []
+        self._calls: list[Call] = []  # of these
+        self._is_scheduled = False  # a write at the end of this turn of the event loop
+        self._is_busy = False  # the last write had several requests
         #: The pipeline while all is well; after that, *trouble* gets the error.
         self._pipeline: AsyncPipeline | None = None
         self._trouble: asyncio.Future[Exception] = self.loop.create_future()
@@ -57,6 +64,16 @@ class Writer:
             raise self.outage
         request.done = done
         self._waiting.append(request)
+        if self._in_flight or self._is_scheduled:
+            return
+        if self._is_busy:
+            self._is_scheduled = True
+            self.loop.call_soon(self._write_scheduled)
+        else:
+            self._write_waiting()
+
+    def _write_scheduled(self) -> None:
+        self._is_scheduled = False
         if not self._in_flight:
             self._write_waiting()
 
@@ -111,9 +128,11 @@ class Writer:
         requests, self._waiting = [each for each in self._waiting if not each.is_over], []
         if not requests:
             return
+        self._is_busy = len(requests) > 1
         prefix, run, known = self.prefix, pipeline.run, self._registration
+        calls = self._calls = grouped(requests)
         try:
-            data = b"".join([pack(each.command(prefix, run, known)) for each in requests])
+            data = b"".join([pack(each.command(prefix, run, known)) for each, _ in calls])
         except (TypeError, UnicodeEncodeError) as error:  # they can never be written
             for request in requests:
                 _answer(request, error)
@@ -121,17 +140,19 @@ class Writer:
             self._in_flight = requests
             if pipeline.meter.instruments is not None:
                 pipeline.meter.began = time.monotonic()
-            pipeline.start(data, len(requests), self._written)
+            pipeline.start(data, len(calls), self._written)
 
     def _written(self, replies: list[Any] | Exception) -> None:
         requests = self._in_flight  # until all have results: what callbacks add must wait
+        if len(self._calls) < len(requests) and not isinstance(replies, Exception):
+            replies = ungrouped(self._calls, replies)
         pipeline = self._pipeline
         if pipeline is not None and pipeline.meter.instruments is not None:
             pipeline.meter.answered_by(requests, replies)
         try:
             error = self._answer_all(requests, replies)
         finally:
-            self._in_flight = []
+            self._in_flight, self._calls = [], []
         if error is not None:
             self._stop(error)
             return
@@ -180,7 +201,7 @@ class Writer:
 
 def cannot_be_done_now(error: Exception) -> bool:
     """Say whether the same request may succeed later, or once Redis knows its script."""
-    return is_unknown(error) or hosts.is_temporary(error)
+    return is_unknown(error) or hosts.is_temporary(error) or isinstance(error, CallFailed)
 
 
 def is_unknown(reply: Any) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from labs.benchmarks.comparison.plan import FULL, QUICK, Size, chosen, sized
 from labs.benchmarks.comparison.report import as_text, goal_table
 from labs.benchmarks.measuring.command import parser_of
-from labs.benchmarks.measuring.conditions import conditions
+from labs.benchmarks.measuring.conditions import conditions, versions_of_peers
 from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
 from labs.benchmarks.measuring.series import measure_all
 from labs.benchmarks.serving.cores import require_two_cores
@@ -43,7 +43,7 @@ def compare(options: argparse.Namespace, logs: Path) -> int:
         return GOOD
     require_two_cores()
     since, size = time.monotonic(), size_of(options)
-    given = conditions(COMMAND, sys.argv[1:])
+    given = {**conditions(COMMAND, sys.argv[1:]), "other packages": versions_of_peers()}
     results = measure_all([sized(one, size) for one in measurements], size.repeats, logs)
     given["minutes"] = round((time.monotonic() - since) / 60, 1)
     given["all measured"] = "yes" if results.is_complete else "no"

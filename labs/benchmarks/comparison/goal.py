@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labs.benchmarks.measuring.results import Results
+from labs.harness.report import number
 
 #: A figure of the results. None if it was not measured.
 Value = Callable[[Results], float | None]
@@ -15,7 +16,8 @@ Value = Callable[[Results], float | None]
 class Goal:
     """*least* is the minimum, *aim* a higher target, if there is one.
 
-    With *is_lower* both are maxima. *words* describe *least* where a number does not.
+    With *is_lower* both are maxima. *words* describe *least* where a number does not. *shown* is a
+    figure (us) that stands beside the value.
     """
 
     what: str
@@ -24,6 +26,13 @@ class Goal:
     aim: float | None = None
     is_lower: bool = False
     words: str = ""
+    shown: Value | None = None
+
+    def measured(self, results: Results) -> str:
+        """Return the value as text. Empty if it was not measured."""
+        text = number(self.value(results))
+        figure = self.shown(results) if self.shown and text else None
+        return text if figure is None else f"{text} ({number(figure)} us)"
 
     def verdict(self, results: Results) -> str:
         """Return ``aim``, ``reached``, ``missed`` or ``not measured``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from labs.benchmarks.comparison.cpu import cpu_tables, server_beside
 from labs.benchmarks.comparison.goal import Goal
 from labs.benchmarks.comparison.goals import GOALS
 from labs.benchmarks.comparison.subjects import CHATS, SLOWER, TABLE, WORKERS
@@ -47,8 +48,10 @@ def as_text(results: Results, given: dict[str, Any]) -> str:
         median_table(results),
         [NOTE],
         error_list(results),
-        ["## Ratios: channels_workers under the same server to each row"],
+        ["## Ratios: channels_workers under the same server to each row, under uvicorn to Node.js"],
         ratio_table(results),
+        ["## CPU time of each process"],
+        *cpu_tables(results),
         ["## Other rooms and arrangements"],
         other_table(results),
         ["## Cost of the load generator"],
@@ -67,8 +70,7 @@ highest less the lowest, of their median."""
 def goal_table(results: Results) -> list[str]:
     """Return the goals: value, at least, aim, verdict."""
     rows = [
-        [goal.what, number(goal.value(results)), *_wanted(goal), goal.verdict(results)]
-        for goal in GOALS
+        [goal.what, goal.measured(results), *_wanted(goal), goal.verdict(results)] for goal in GOALS
     ]
     return table(["goal", "measured", "at least", "aim", ""], rows, numbers=True)
 
@@ -121,7 +123,7 @@ def ratio_table(results: Results) -> list[str]:
     for subject in TABLE:
         if subject.room == "channels_workers":
             continue
-        ours = f"channels_workers, {subject.arrangement.server}"
+        ours = f"channels_workers, {server_beside(subject)}"
         cells = []
         for _, name, key in COLUMNS:
             own, other = results.median(ours, name, key), results.median(subject.name, name, key)

@@ -33,6 +33,9 @@ TABLE = (
     on_one_core("channels4-core"),
     on_one_core("channels4-core", "uvicorn"),
     on_one_core("channels1"),
+    on_one_core("socketio", "uvicorn"),
+    on_one_core("pubsub", "uvicorn"),
+    on_one_core("ws", "node"),
 )
 WORKERS = tuple(
     not_pinned("channels_workers", server, workers)

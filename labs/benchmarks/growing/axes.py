@@ -11,7 +11,7 @@ from labs.benchmarks.serving.arrangement import Arrangement
 from labs.benchmarks.serving.cores import ANY
 from labs.harness.registry import choose
 
-SECONDS, QUIET = 2.0, 2.0
+SECONDS, QUIET, KILLING = 2.0, 2.0, 30.0
 
 ROLES = ("server", "worker", "redis")
 SPEED: tuple[Column, ...] = (("messages/s", "messages_per_s"), ("p50 ms", "p50_ms"))
@@ -53,6 +53,15 @@ def worked_by(room: str, workers: int) -> Measurement:
     arrangement = Arrangement(workers=workers, cores=ANY)
     subject = Subject(f"{room}, {workers} workers", room, arrangement, load=ANY)
     return talk(subject, f"workers-{workers}", clients=50, rooms=50)
+
+
+def killed(workers: int) -> Measurement:
+    """50 rooms on three workers that are killed, nothing pinned."""
+    arrangement = Arrangement(server="uvicorn", workers=3, threads=4, cores=ANY)
+    subject = Subject(f"{OURS.room}, kills", OURS.room, arrangement, load=ANY)
+    times = {"seconds": KILLING, "settle": QUIET, "warmup": QUIET}
+    name = f"kills-{workers}"
+    return Measurement(subject, name, "paced", times, counts_requests=True, kills=workers)
 
 
 def filled_with(size: int) -> Measurement:
@@ -111,6 +120,19 @@ AXES = (
         (*SPEED, *CPU, *IN_REDIS),
         ("messages_per_s",),
         "messages/s",
+    ),
+    Axis(
+        "kills",
+        "Workers killed per minute, of three, under 100 messages/s, nothing pinned",
+        (0, 10, 40, 120),
+        killed,
+        (
+            ("messages/s", "messages_per_s"),
+            *((f"{each} ms", f"{each}_ms") for each in ("p50", "p95", "p99", "max")),
+            ("requests to Redis per message", "requests_per_message"),
+        ),
+        ("p50_ms", "p99_ms"),
+        "ms",
     ),
     Axis(
         "size",

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from labs.benchmarks.load.mode import Target
 from labs.benchmarks.load.modes import MODES, AnyMode, adapt
+from labs.benchmarks.load.protocols import PROTOCOLS
 from labs.benchmarks.serving.site import raise_file_limit
 
 #: The options, with their types and descriptions.
@@ -50,6 +51,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--watch", type=_watched, action="append", metavar="ROLE:PID", help=text)
     text = "the Redis whose time is measured"
     parser.add_argument("--redis", type=int, metavar="PORT", help=text)
+    text = "what the sockets speak (default: plain)"
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="plain", help=text)
     parser.add_argument("--visit", action="store_true", help="get the page of each room first")
     for name, (kind, meaning) in OPTIONS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=meaning)
@@ -85,7 +88,8 @@ def main() -> int:
     watched: dict[str, list[int]] = {}
     for role, pid in options.watch or ():
         watched.setdefault(role, []).append(pid)
-    target = Target(options.url, watched, options.visit, options.redis)
+    client = PROTOCOLS[options.protocol]
+    target = Target(options.url, watched, options.visit, options.redis, client)
     raise_file_limit()
     # The collector would pause all clients from time to time.
     gc.freeze()

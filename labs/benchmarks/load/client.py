@@ -30,6 +30,7 @@ class Client(WSListener):
         self.number = number
         self.room = room
         self.ear = Ear()
+        self.has_joined = False
         self.is_leaving = False
         self.has_ended = False
         #: The server's close code. 0 without one.
@@ -39,9 +40,14 @@ class Client(WSListener):
         self._transport: WSTransport | None = None
 
     @property
+    def path(self) -> str:
+        """The path of its socket, with the query."""
+        return f"/chat/{self.room.name}/"
+
+    @property
     def is_open(self) -> bool:
         """Whether the socket is open."""
-        return self._transport is not None and not self.is_leaving
+        return self._transport is not None and self.has_joined and not self.is_leaving
 
     @property
     def was_dropped(self) -> bool:
@@ -67,7 +73,18 @@ class Client(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Record that the socket is open."""
         self._transport = transport
+        self._join()
+
+    def _join(self) -> None:
+        """Record that the room has it."""
+        self.has_joined = True
         self.room.open += 1
+
+    async def wait_until_joined(self, patience: float) -> None:
+        """Wait until the room has it. TimeoutError or OSError if that does not come.
+
+        Sockets that speak this protocol are in their room as soon as they are open.
+        """
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Pass the text of a frame on. Fragments are joined first."""
@@ -90,4 +107,4 @@ class Client(WSListener):
         """Record that the socket has ended."""
         self.has_ended = True
         self._transport = None
-        self.room.open -= 1
+        self.room.open -= self.has_joined

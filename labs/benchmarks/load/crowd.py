@@ -26,11 +26,18 @@ BUFFER = 4096
 class Crowd:
     """*count* clients, spread in turn over *rooms* and *urls*.
 
-    The names of the rooms begin with *run*. *hear* gets each client with each frame.
+    The names of the rooms begin with *run*. *hear* gets each client, which is of this *kind*, with
+    each frame.
     """
 
     def __init__(
-        self, run: str, count: int, rooms: int, urls: Sequence[str], hear: Hear | None = None
+        self,
+        run: str,
+        count: int,
+        rooms: int,
+        urls: Sequence[str],
+        hear: Hear | None = None,
+        kind: type[Client] = Client,
     ) -> None:
         self.urls = urls
         self.rooms = [Members(f"{run}-{number}") for number in range(rooms)]
@@ -41,7 +48,7 @@ class Crowd:
         self.handshakes: list[float] = []
         for number in range(count):
             room = self.rooms[number % rooms]
-            room.clients.append(Client(number, room, hear or _pass_over))
+            room.clients.append(kind(number, room, hear or _pass_over))
             self.clients.append(room.clients[-1])
 
     async def visit(self) -> None:
@@ -71,14 +78,7 @@ class Crowd:
         url = self.urls[(seat + room) % len(self.urls)]
         since = time.perf_counter()
         try:
-            await ws_connect(
-                lambda: client,
-                f"{url}/chat/{client.room.name}/",
-                websocket_handshake_timeout=OPEN_TIMEOUT,
-                extra_headers={"Origin": _http(url)},
-                read_buffer_init_size=BUFFER,
-                proxy=None,
-            )
+            await open_socket(client, url)
         except (WSError, OSError, TimeoutError) as error:
             self.failures[f"{type(error).__name__}: {error}"] += 1
         else:
@@ -104,6 +104,23 @@ class Crowd:
             await asyncio.sleep(0.02)
         for client in self.clients:
             client.cut()
+
+
+async def open_socket(client: Client, url: str) -> None:
+    """Open the socket of *client* at *url*, and wait until its room has it.
+
+    WSError, OSError or TimeoutError if that fails.
+    """
+    await ws_connect(
+        lambda: client,
+        f"{url}{client.path}",
+        websocket_handshake_timeout=OPEN_TIMEOUT,
+        extra_headers={"Origin": _http(url)},
+        read_buffer_init_size=BUFFER,
+        proxy=None,
+    )
+    if not client.has_joined:
+        await client.wait_until_joined(OPEN_TIMEOUT)
 
 
 def _pass_over(client: Client, frame: str) -> None:

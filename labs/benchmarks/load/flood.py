@@ -37,7 +37,7 @@ class Flood:
             times.append(latest - message.at)
 
         traffic = Traffic(run, self.size, finish)
-        crowd = Crowd(run, 1, 1, target.urls, traffic.hear)
+        crowd = Crowd(run, 1, 1, target.urls, traffic.hear, target.client)
         traffic.clients = crowd.clients
         await gather_crowd(crowd, target)
         await asyncio.sleep(self.settle)

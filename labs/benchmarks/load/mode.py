@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from labs.benchmarks.load.client import Client
 from labs.benchmarks.load.crowd import Crowd
 from labs.benchmarks.load.processes import Roles
 from labs.benchmarks.load.report import Report
@@ -17,12 +18,14 @@ class Target:
     """*urls* are those of interface servers, *watched* the processes to measure.
 
     *visit*: visits to pages create the rooms. *redis* is the port of the Redis to measure, if any.
+    *client* speaks the protocol of the sockets.
     """
 
     urls: Sequence[str]
     watched: Roles = field(default_factory=dict)
     visit: bool = False
     redis: int | None = None
+    client: type[Client] = Client
 
 
 class Leaving(Protocol):

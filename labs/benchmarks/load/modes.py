@@ -7,16 +7,18 @@ from typing import Any
 
 from labs.benchmarks.load.flood import Flood
 from labs.benchmarks.load.opening import Opening
+from labs.benchmarks.load.paced import Paced
 from labs.benchmarks.load.pages import Pages
 from labs.benchmarks.load.talk import Talk
 
-AnyMode = Talk | Flood | Opening | Pages
+AnyMode = Talk | Paced | Flood | Opening | Pages
 
 MODES: dict[str, AnyMode] = {
     "rtt1": Talk(clients=1, rooms=1),
     "rtt50": Talk(clients=50, rooms=50),
     "bc100": Talk(clients=100, rooms=1),
     "bc1000": Talk(clients=1000, rooms=1),
+    "paced": Paced(),
     "connect": Opening(),
     "flood": Flood(),
     "get1": Pages(clients=1, pause=0.02),

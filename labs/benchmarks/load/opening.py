@@ -29,10 +29,11 @@ class Opening:
     async def run(self, target: Target) -> tuple[Report, Crowd]:
         """Open the sockets. ``Mode`` describes the result."""
         report = Report()
-        first = Crowd(new_run(), 1, 1, target.urls)
+        first = Crowd(new_run(), 1, 1, target.urls, kind=target.client)
         await gather_crowd(first, target)
         await asyncio.sleep(FIRST)
-        crowd = Crowd(new_run(), self.clients, self.rooms or self.clients, target.urls)
+        rooms = self.rooms or self.clients
+        crowd = Crowd(new_run(), self.clients, rooms, target.urls, kind=target.client)
         before, start = memory(target.watched), Moment.now(target.watched)
         await gather_crowd(crowd, target)
         end = Moment.now(target.watched, 0, crowd.open)

@@ -21,6 +21,16 @@ def memory(roles: Roles) -> dict[str, int]:
     return {role: sum(map(_memory, pids)) for role, pids in roles.items()}
 
 
+def open_files(pid: int) -> int:
+    """Return how many files a process has open, sockets too."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def threads(pid: int) -> int:
+    """Return how many threads a process has."""
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
 def _cpu_with_children(pid: int) -> float:
     """Return the CPU time of a process and of its live descendants, such as those of PostgreSQL."""
     found = _cpu(pid)

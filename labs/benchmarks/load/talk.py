@@ -53,7 +53,9 @@ class Talking:
         self.target = target
         run = new_run()
         self.traffic = Traffic(run, talk.size, self._finish)
-        self.crowd = Crowd(run, talk.clients, talk.rooms, target.urls, self.traffic.hear)
+        self.crowd = Crowd(
+            run, talk.clients, talk.rooms, target.urls, self.traffic.hear, target.client
+        )
         self.traffic.clients = self.crowd.clients
         self._is_over = False
         self._times: list[float] = []

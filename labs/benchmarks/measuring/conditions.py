@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shlex
@@ -12,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from labs.benchmarks.serving.node import find_node
+from labs.benchmarks.serving.rooms import PEERS, WS
 from labs.genuine.comparison.engine import GENUINE
 from labs.harness.project import ROOT
 from labs.harness.redis_server import redis_command
@@ -28,6 +31,9 @@ PACKAGES = (
     "hiredis",
     "picows",
 )
+PACKAGES_OF_PEERS = ("python-socketio", "python-engineio", "uvicorn", "websockets", "redis")
+#: Named apart from those in Python.
+PACKAGES_OF_NODE = {"ws": "ws", "redis of Node.js": "redis"}
 PACKAGES_OF_2017 = ("channels", "asgi-redis", "daphne", "Django", "redis")
 
 
@@ -68,6 +74,24 @@ def versions_in(python: Path, names: Sequence[str]) -> dict[str, str]:
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
     found = _output([str(python), "-c", code, *names]).split()
     return dict(zip(names, found, strict=False))
+
+
+def versions_of_peers() -> dict[str, str]:
+    """Return the versions of the other packages for sockets that are installed."""
+    return versions_in(PEERS, PACKAGES_OF_PEERS) | versions_of_node()
+
+
+def versions_of_node() -> dict[str, str]:
+    """Return the versions of Node.js and of its installed packages, or nothing without them."""
+    lock = WS / "node_modules" / ".package-lock.json"
+    if not lock.exists():
+        return {}
+    packages = json.loads(lock.read_text())["packages"]
+    found = {
+        name: packages[f"node_modules/{package}"]["version"]
+        for name, package in PACKAGES_OF_NODE.items()
+    }
+    return {"node": _output([str(find_node()), "--version"]), **found}
 
 
 def as_markdown(given: dict[str, Any]) -> list[str]:

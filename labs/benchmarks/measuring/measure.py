@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labs.benchmarks.load.report import Report
+from labs.benchmarks.measuring.killing import killing
 from labs.benchmarks.measuring.requests import RequestCounter
 from labs.benchmarks.measuring.subject import Measurement
 from labs.benchmarks.serving.cores import pinned
@@ -42,7 +43,8 @@ def measure(measurement: Measurement, folder: Path) -> Report:
 
 def _load(site: Site, measurement: Measurement) -> Report:
     counts = measurement.counts_requests
-    with RequestCounter(site.redis.port) if counts else nullcontext() as counter:
+    counting = RequestCounter(site.redis.port) if counts else nullcontext()
+    with counting as counter, killing(site, measurement.kills):
         report = run_load(site, measurement)
         if counter is not None:
             counter.report(report)
@@ -51,7 +53,10 @@ def _load(site: Site, measurement: Measurement) -> Report:
 
 def run_load(site: Site, measurement: Measurement) -> Report:
     """Apply the load to *site*, and return its report. AssertionError without one."""
-    command = load_command(site.as_dict(), measurement.mode, measurement.options)
+    site_now = site.as_dict()
+    if measurement.kills:
+        del site_now["pids"]["worker"]  # none lasts
+    command = load_command(site_now, measurement.mode, measurement.options)
     if measurement.times_redis:
         command += ["--redis", str(site.redis.port)]
     with pinned(measurement.subject.load):
@@ -71,6 +76,7 @@ def load_command(site: Mapping[str, Any], mode: str, options: Mapping[str, float
     for role, pids in site["pids"].items():
         for pid in pids:
             command += ["--watch", f"{role}:{pid}"]
+    command += ["--protocol", site["protocol"]]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", str(value)]
     return command + (["--visit"] if site["visit"] else [])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from labs.benchmarks.load.moment import CLIENT
 from labs.benchmarks.load.report import Report
 from labs.benchmarks.measuring.subject import Measurement
 
@@ -74,9 +75,10 @@ class Results:
         ]
 
     def medians(self, subject: str, name: str) -> dict[str, float]:
-        """Return the medians of all figures of a measurement."""
+        """Return the medians of all figures of a measurement, and of the CPU time of each role."""
         reports = self.reports.get((subject, name), [])
         figures = dict.fromkeys(figure for report in reports for figure in report.figures)
+        figures |= dict.fromkeys(figure for report in reports for figure in _cpu_figures(report))
         return {figure: median(self.values(subject, name, figure)) for figure in figures}
 
 
@@ -90,14 +92,26 @@ def value_of(report: Report, key: str) -> float | None:
 
     Beside the named figures there are, each followed by a role, ``cpu_us`` and
     ``cpu_us_per_delivery`` (CPU time per message and per delivery, us) and ``mib`` (memory).
+    The role ``all`` is all but the load.
     """
     kind, _, role = key.partition(" ")
     if not role:
         return report.figures.get(kind)
     if kind == "mib":
         return report.memory[role][1] / 1024 if role in report.memory else None
-    cpu = report.cpu_us.get(role)
+    cpu = _cpu_us(report, role)
     if kind == "cpu_us" or cpu is None:
         return cpu
     deliveries = report.figures["deliveries_per_s"]
     return cpu * report.figures["messages_per_s"] / deliveries if deliveries else None
+
+
+def _cpu_figures(report: Report) -> list[str]:
+    kinds = ["cpu_us"] + ["cpu_us_per_delivery"] * bool(report.figures.get("deliveries_per_s"))
+    return [f"{kind} {role}" for kind in kinds for role in report.cpu_us]
+
+
+def _cpu_us(report: Report, role: str) -> float | None:
+    if role != "all" or not report.cpu_us:
+        return report.cpu_us.get(role)
+    return sum(cpu for other, cpu in report.cpu_us.items() if other != CLIENT)

@@ -38,3 +38,5 @@ class Measurement:
     #: measured.
     counts_requests: bool = False
     times_redis: bool = False
+    #: How many workers are killed per minute, each with another one in its place.
+    kills: float = 0.0

@@ -6,12 +6,17 @@ The packages of 2017 import this too.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 
 def fields_of(text: str) -> dict[str, str]:
     """Return what a room sends to its members for the frame *text*."""
-    said = json.loads(text)
+    return fields_from(json.loads(text))
+
+
+def fields_from(said: Mapping[str, str]) -> dict[str, str]:
+    """Return the same for what a client *said*."""
     return {
         "handle": said["handle"],
         "message": said["message"],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from labs.benchmarks.serving.node import find_node
 from labs.benchmarks.serving.room import Room
 from labs.genuine.comparison.engine import GENUINE
+from labs.harness.project import ROOT
 from labs.harness.registry import choose
 
 OURS = {"BACKEND": "channels_workers.layers.redis.RedisChannelLayer", "CONFIG": {}}
@@ -26,6 +28,10 @@ def _with_rows(name: str, way: str, describes: str) -> Room:
         variables={"ROWS": way},
     )
 
+
+#: The environment of the other packages in Python, and the folder of those in JavaScript.
+PEERS = ROOT / "labs" / "benchmarks" / "peers" / ".venv" / "bin" / "python"
+WS = ROOT / "labs" / "benchmarks" / "rooms" / "ws"
 
 ROOMS = (
     Room(
@@ -66,6 +72,14 @@ ROOMS = (
         has_workers=True,
     ),
     Room(
+        name="channels_workers-soak",
+        describes="the same, with what visitors of the soak ask for",
+        application="labs.benchmarks.rooms.workers.asgi:application",
+        settings="labs.benchmarks.rooms.soak.settings",
+        layer=OURS,
+        has_workers=True,
+    ),
+    Room(
         name="channels4-core",
         describes="Channels 4 with the core layer of channels-redis",
         application="labs.benchmarks.rooms.channels4.asgi:application",
@@ -89,6 +103,31 @@ ROOMS = (
         python=GENUINE.python,
         servers=("daphne",),
         daphne_options=(),
+    ),
+    Room(
+        name="socketio",
+        describes="python-socketio with its Redis manager; its sockets speak Socket.IO",
+        application="labs.benchmarks.rooms.socketio.asgi:application",
+        uses_redis=True,
+        protocol="socketio",
+        python=PEERS,
+        servers=("uvicorn",),
+    ),
+    Room(
+        name="pubsub",
+        describes="plain ASGI with publish/subscribe of Redis, as broadcaster does it",
+        application="labs.benchmarks.rooms.pubsub.asgi:application",
+        uses_redis=True,
+        servers=("uvicorn",),
+    ),
+    Room(
+        name="ws",
+        describes="Node.js with ws and publish/subscribe of Redis",
+        application=str(WS / "room.js"),
+        uses_redis=True,
+        python=find_node(),
+        needs=WS / "node_modules",
+        servers=("node",),
     ),
     Room(
         name="pages",

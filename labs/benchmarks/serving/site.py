@@ -39,7 +39,7 @@ class Site(harness.Site):
         pids = {
             "server": [server.process.pid for server in self.servers],
             "worker": [worker.pid for worker in self.workers],
-            "redis": [self.redis.process.pid] if self.room.layer else [],
+            "redis": [self.redis.process.pid] if self.room.has_redis else [],
         }
         if self.postgres is not None and self.postgres.process is not None:
             pids["database"] = [self.postgres.process.pid]
@@ -51,9 +51,10 @@ class Site(harness.Site):
             "room": self.room.name,
             "urls": self.urls,
             "ports": [server.port for server in self.servers],
-            "redis_port": self.redis.port if self.room.layer else None,
+            "redis_port": self.redis.port if self.room.has_redis else None,
             "pids": self.pids,
             "visit": self.room.has_pages,
+            "protocol": self.room.protocol,
         }
 
     @property
@@ -99,16 +100,17 @@ class Site(harness.Site):
         if kind not in room.servers:
             there = ", ".join(room.servers)
             raise RuntimeError(f"{room.name} runs under {there}, not under {kind}: choose another.")
-        if self.arrangement.servers > 1 and not room.layer:
+        if self.arrangement.servers > 1 and not room.has_redis:
             raise RuntimeError(f"{room.name} has no layer between servers: choose --servers 1.")
-        if not room.python.exists():
-            raise RuntimeError(
-                f"There is no {room.python}, which {room.name} runs with: the scripts "
-                "labs/benchmarks/serve and labs/benchmarks/compare make it."
-            )
+        for needed in (room.python, room.needs or room.python):
+            if not needed.exists():
+                raise RuntimeError(
+                    f"There is no {needed}, which {room.name} runs with: the scripts "
+                    "labs/benchmarks/serve and labs/benchmarks/compare make it."
+                )
 
     def _start(self) -> None:
-        if self.room.layer:
+        if self.room.has_redis:
             self.redis.start()
         self._create_database()
         if self.room.has_pages:
@@ -149,7 +151,7 @@ class Site(harness.Site):
 
     def ended(self) -> list[Process]:
         """Return those of its processes that have exited."""
-        redis = [self.redis.process] if self.room.layer else []
+        redis = [self.redis.process] if self.room.has_redis else []
         return [process for process in [*redis, *self.processes] if not process.is_running]
 
 

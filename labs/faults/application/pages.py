@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 from channels_workers.handler import AsgiRequest
 from labs.faults.application.diary import entered
@@ -20,6 +20,12 @@ def work(request: AsgiRequest, key: str) -> HttpResponse:
     with entered(request.message, key):
         time.sleep(float(request.GET["seconds"]))
     return HttpResponse(f"done: {key}")
+
+
+async def block(request: HttpRequest) -> HttpResponse:
+    """Block the event loop of the interface server for ``seconds``, as no async view should."""
+    time.sleep(float(request.GET["seconds"]))  # noqa: ASYNC251
+    return HttpResponse("done")
 
 
 def download(request: AsgiRequest, key: str) -> StreamingHttpResponse:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from labs.faults.cases.redis_lost import lose_data
 from labs.faults.chat_fault import ChatFault
+from labs.faults.row import Limits
 from labs.faults.site import Site
 from labs.faults.stage import Stage
 from labs.harness.processes import Process
@@ -25,6 +26,7 @@ class ChatWorkersKilled(ChatFault):
 
     name = "chat-killed"
     description = "kill -9 of a worker of the real chat at random moments, 10 times (quick: 4)"
+    limits = Limits(seconds=2)
 
     def inject(self, stage: Stage) -> None:
         """Kill one, start another, wait a while."""

@@ -22,10 +22,11 @@ class WorkerFrozen(Fault):
 
     name = "worker-frozen"
     description = "SIGSTOP to a worker in the middle of its consumers for 15 s"
+    deaths = 1
 
     def inject(self, stage: Stage) -> None:
         """Freeze the one that runs the most consumers."""
-        stage.keep_busy(3)
+        stage.keep_busy(3, do="slow")
         victim = stage.busiest_worker()
         stage.expect_in_flight(victim)
         freeze(stage, victim, 15)
@@ -36,6 +37,7 @@ class RedisFrozen(Fault):
 
     name = "redis-frozen"
     description = "SIGSTOP to Redis for 10 s"
+    deaths = 0
 
     def inject(self, stage: Stage) -> None:
         """Freeze it."""
@@ -51,6 +53,7 @@ class ServerFrozen(Fault):
     description = "SIGSTOP to an interface server for 30 s (quick: 12 s)"
     limits = Limits()
     calm_timeout = 40.0
+    deaths = 1
 
     def inject(self, stage: Stage) -> None:
         """Freeze one."""

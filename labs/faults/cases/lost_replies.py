@@ -16,6 +16,7 @@ class LostReplies(Fault):
 
     name = "lost-replies"
     description = "replies of Redis to publish, pull and commit are lost, 10 of each (quick: 3)"
+    deaths = 0
 
     def setting(self, folder: Path) -> Setting:
         """A site with a proxy in front of Redis."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from channels_workers.worker.reaper import CUT_OFF
+from labs.faults.deaths import declared_dead
 from labs.faults.fault import Fault
 from labs.faults.presence import check_presence
 from labs.faults.stage import Stage
@@ -15,7 +17,17 @@ RESTORED = 10.0
 NOTICED = 1.5
 
 
-class RedisEmptied(Fault):
+class LostData(Fault):
+    """Redis comes back without data, or with those in which workers have their former names."""
+
+    def check(self, stage: Stage) -> None:
+        """Check that everything is restored, and that nobody seems to have died at once."""
+        check_presence(stage)
+        reasons = declared_dead(stage.site)
+        stage.expect(CUT_OFF not in reasons.values(), f"a lifeline counted as cut: {reasons}")
+
+
+class RedisEmptied(LostData):
     """SIGKILL to Redis, which restarts empty."""
 
     name = "redis-emptied"
@@ -25,12 +37,8 @@ class RedisEmptied(Fault):
         """Kill it, start it."""
         lose_data(stage)
 
-    def check(self, stage: Stage) -> None:
-        """Check that everything is restored."""
-        check_presence(stage)
 
-
-class RedisOld(Fault):
+class RedisOld(LostData):
     """SIGKILL to Redis, which restarts with a snapshot."""
 
     name = "redis-old"
@@ -45,10 +53,6 @@ class RedisOld(Fault):
             stage.hold(1)
         lose_data(stage)
 
-    def check(self, stage: Stage) -> None:
-        """Check that everything is restored."""
-        check_presence(stage)
-
 
 def lose_data(stage: Stage) -> None:
     """Kill Redis and restart it. Returns when messages flow, or after a time-out."""
@@ -56,6 +60,11 @@ def lose_data(stage: Stage) -> None:
     stage.site.redis.process.kill()
     stage.site.redis.start()
     stage.mark_fault()
+    settle(stage)
+
+
+def settle(stage: Stage) -> None:
+    """Wait until messages flow, or for a time-out, once there is a Redis again."""
     end = time.monotonic() + RESTORED
     stage.hold(NOTICED)
     while time.monotonic() < end and not stage.traffic.status().is_calm:

@@ -7,17 +7,19 @@ from labs.faults.stage import Stage
 
 
 class RedisCut(Fault):
-    """CLIENT KILL of all connections, repeatedly."""
+    """CLIENT KILL of all connections, lifelines too, repeatedly."""
 
     name = "redis-cut"
     description = "all connections to Redis are cut every second for 20 s (quick: 6 s)"
+    deaths = 0
 
     def inject(self, stage: Stage) -> None:
         """Cut them."""
         with stage.site.redis.client() as client:
             for _ in range(int(stage.size.choose(20, 6))):
                 stage.mark_fault()
-                client.client_kill_filter(_type="normal", skipme=True)
+                for kind in ("pubsub", "normal"):
+                    client.client_kill_filter(_type=kind, skipme=True)
                 stage.hold(1)
         stage.count_from_now()
 
@@ -27,6 +29,7 @@ class RedisFull(Fault):
 
     name = "redis-full"
     description = "Redis is full for 10 s (maxmemory, noeviction)"
+    deaths = 0
 
     def inject(self, stage: Stage) -> None:
         """Fill it by lowering its limit."""

@@ -9,9 +9,8 @@ from labs.faults.stage import Stage
 from labs.harness.crowd.transcript import Transcript
 from labs.harness.waiting import wait_for
 
-#: How long the disconnects of its sockets may take while consumers are busy (s), and how long
-#: Redis may have leftovers.
-DISCONNECTS = 15.0
+#: How long messages and disconnects may take after a kill, and how long there may be leftovers (s).
+BACK, LEFT = 2.0, 15.0
 
 
 class ServerKilled(Fault):
@@ -19,9 +18,8 @@ class ServerKilled(Fault):
 
     name = "server-killed"
     description = "kill -9 of an interface server"
-
-    #: How long a disconnect may take (s).
-    longest = 2.0
+    limits = Limits(seconds=BACK)
+    deaths = 1
 
     def inject(self, stage: Stage) -> None:
         """Kill it."""
@@ -34,12 +32,12 @@ class ServerKilled(Fault):
         """Look for leftovers of it in Redis."""
         site, joined = stage.site, stage.traffic.status().joined
         for pattern, count in (("connections:*", 1), ("groups:*", 1), ("session:*", joined)):
-            site.wait_for_keys(pattern, count, DISCONNECTS)
-        wait_for(lambda: len(site.keys("inbox:*")) <= 1, "the end of its inbox", DISCONNECTS)
+            site.wait_for_keys(pattern, count, LEFT)
+        wait_for(lambda: len(site.keys("inbox:*")) <= 1, "the end of its inbox", LEFT)
 
     def judge(self, stage: Stage, transcript: Transcript) -> None:
         """Check how long disconnects took."""
-        judge_disconnects(stage, transcript, self.longest)
+        judge_disconnects(stage, transcript, BACK)
 
 
 class ServerKilledBusy(ServerKilled):
@@ -47,13 +45,13 @@ class ServerKilledBusy(ServerKilled):
 
     name = "server-killed-busy"
     description = "kill -9 of an interface server while consumers of its sockets run"
-    limits = Limits(seconds=15)
-    longest = DISCONNECTS
 
     def inject(self, stage: Stage) -> None:
-        """Keep workers busy for longer than it takes to detect the death."""
-        stage.keep_busy(8)
+        """Keep workers busy for as long as it takes to detect the death."""
+        stage.keep_busy()
         super().inject(stage)
+        wait_for(lambda: len(stage.site.status().servers) == 1, "its death", LEFT)
+        stage.release()
 
 
 def judge_disconnects(stage: Stage, transcript: Transcript, limit: float) -> None:

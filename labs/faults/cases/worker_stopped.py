@@ -14,6 +14,7 @@ class WorkerStopped(Fault):
     name = "worker-stopped"
     description = "SIGTERM to a worker"
     limits = Limits(seconds=1)
+    deaths = 0
 
     def inject(self, stage: Stage) -> None:
         """Stop it, and wait for its exit."""
@@ -28,6 +29,7 @@ class RollingRestart(Fault):
     name = "rolling-restart"
     description = "SIGTERM to each worker in turn, and a new one in its place"
     limits = Limits(seconds=1)
+    deaths = 0
 
     def inject(self, stage: Stage) -> None:
         """Replace all of them."""

@@ -14,12 +14,16 @@ PACKAGE = "channels_workers"
 
 @dataclass(frozen=True)
 class Mutant:
-    """What *patches* break. At least one of the faults *rows* must miss its target."""
+    """What *patches* break: one of the faults *rows* must miss its target, or *tests* must fail.
+
+    *tests* are arguments of pytest.
+    """
 
     name: str
     description: str
     patches: tuple[Patch, ...]
     rows: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
 
     def build(self, folder: Path) -> Path:
         """Copy the engine into the new *folder* and break it. Returns the folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labs.faults.mutants.lifelines import LIFELINES
 from labs.faults.mutants.mutant import Mutant
 from labs.harness.patch import Patch
 
@@ -77,6 +78,30 @@ MUTANTS: tuple[Mutant, ...] = (
             ),
         ),
         ("server-killed-busy",),
+    ),
+    Mutant(
+        "no-admission",
+        "a server lets in any number of handshakes at once",
+        (
+            Patch(
+                "interface/admission.py",
+                "if not limit or self.under_way < limit:",
+                "if True:",
+            ),
+        ),
+        ("handshake-storm-uvicorn",),
+    ),
+    Mutant(
+        "shared-heartbeat",
+        "a server heartbeats in its event loop alone, behind all that it writes",
+        (
+            Patch(
+                "layers/redis/session.py",
+                "            self._thread.start(self.registration)\n",
+                "",
+            ),
+        ),
+        ("blocked-loop",),
     ),
     Mutant(
         "unsafe-again",
@@ -298,4 +323,5 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         ("resume-redis-emptied",),
     ),
+    *LIFELINES,
 )

@@ -32,7 +32,7 @@ def budget(*numbers: int) -> dict[str, int]:
 
 @pytest.mark.parametrize(
     ("processes", "redis", "database"),
-    [((1, 1, 4), 10, 8), ((2, 2, 4), 20, 16), ((1, 3, 4), 22, 16), ((0, 1, 1), 3, 1)],
+    [((1, 1, 4), 12, 8), ((2, 2, 4), 24, 16), ((1, 3, 4), 26, 16), ((0, 1, 1), 4, 1)],
 )
 def test_connections_that_processes_need(
     processes: tuple[int, int, int], redis: int, database: int
@@ -47,7 +47,7 @@ def test_connections_that_processes_need(
         (None, []),
         ({}, []),
         (budget(1, 1, 4, 20, 20), []),
-        (budget(2, 2, 4, 20, 20), []),
+        (budget(2, 2, 4, 24, 20), []),
         (budget(1, 3, 4, 20, 20), ["W005"]),
         (budget(1, 3, 4, 0, 0), []),
         (budget(1, 3, 6, 0, 20), ["W006"]),
@@ -65,8 +65,8 @@ def test_warnings_state_the_need_and_the_remedy(settings: Settings) -> None:
     settings.CHANNEL_BUDGET = budget(2, 3, 8, 20, 20)
     redis, database = problems()["W005"], problems()["W006"]
     assert redis.msg == (
-        "Redis allows 20 connections, but up to 38 are needed: 2 interface servers with 4 each, "
-        "3 workers with 8 threads + 2."
+        "Redis allows 20 connections, but up to 43 are needed: 2 interface servers with 5 each, "
+        "3 workers with 8 threads + 3."
     )
     assert 'CHANNEL_BUDGET["redis"]' in str(redis.hint)
     assert "The database allows 20 connections, but 32 are needed" in database.msg

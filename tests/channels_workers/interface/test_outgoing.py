@@ -14,15 +14,13 @@ from twisted.internet import main, tcp
 
 from channels_workers.conf import Configuration
 from channels_workers.interface.actions import Accept, CloseSocket, SendFrame
-from channels_workers.interface.outgoing import (
-    DaphneOutgoing,
-    Outgoing,
-    Unread,
-    UvicornOutgoing,
-    outgoing_for,
-)
+from channels_workers.interface.outgoing import Outgoing
+from channels_workers.interface.outgoing_kinds import outgoing_for
+from channels_workers.interface.servers.daphne.outgoing import DaphneOutgoing
 from channels_workers.interface.servers.daphne.twisted import unsent_bytes
+from channels_workers.interface.servers.uvicorn.outgoing import UvicornOutgoing
 from channels_workers.interface.traffic import Traffic
+from channels_workers.interface.unread import Unread
 
 
 class Server:

@@ -1,6 +1,7 @@
 """Kept connections on both layers."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -10,6 +11,7 @@ from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import MakeLayer
 from tests.channels_workers.layers.kept_contract import (
     KeptContract,
+    KeptProcess,
     _resume_time,
     briefly,
     other,
@@ -43,3 +45,32 @@ class TestRedis(KeptContract):
         for layer in made:
             await layer.retire_server()
             layer.disconnect()
+
+    async def test_nobody_waits_for_a_server_that_is_cut_off(
+        self, process: KeptProcess, other: KeptProcess
+    ) -> None:
+        """Nobody has marked it dead yet. If it lives, it learns that its connection has moved."""
+        old = await process.open()
+        server = await process.server()
+        layer = process.layer
+        assert isinstance(layer, RedisChannelLayer)
+        await until(lambda: _subscribers(layer, server) == 1)
+        layer._registrations.lifeline.end()
+        await until(lambda: _subscribers(layer, server) == 0)
+        new = await other.adopt(old)
+        assert new.adopted[0].former == ""
+        assert new.adopted[0].is_gap
+        await until(lambda: old.handed_over == [0])
+
+
+def _subscribers(layer: RedisChannelLayer, server: str) -> int:
+    held = layer.client.redis.hexists(layer.client.key("lifelines"), server)
+    channel = layer.client.key(f"lifeline:{server}")
+    [(_, count)] = layer.client.redis.pubsub_numsub(channel)  # type: ignore[no-untyped-call]
+    return int(count) if held else -1
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

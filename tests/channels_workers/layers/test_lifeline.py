@@ -161,8 +161,9 @@ def test_a_frozen_process_is_not_cut_off(layer: RedisChannelLayer, start: Start)
 
 
 def test_a_living_process_comes_back_after_a_cut(
-    layer: RedisChannelLayer, redis_server: RedisServer
+    layer: RedisChannelLayer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lifelines, "SUSPECT_FOR", 0.0)
     layer.register("one", ABOUT)
     layer.register("two", ABOUT)
     until_held(layer, "one", "two")
@@ -180,12 +181,118 @@ def test_a_process_that_cannot_come_back_says_that_it_lives(
     layer.register("one", ABOUT)
     until_held(layer, "one")
     with redis_server.client() as client:
+        monkeypatch.setattr(lifelines, "SUSPECT_FOR", 0.0)
         monkeypatch.setattr(Lifeline, "_subscribe", _fail)
         client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]
         wait_for(lambda: not held(layer), "the end of the lifeline")
         assert layer.admin.cut_off() == {}
         monkeypatch.undo()
         until_held(layer, "one")
+
+
+def cut_all(redis_server: RedisServer) -> None:
+    with redis_server.client() as client:
+        client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]
+
+
+def test_a_process_that_may_not_come_back_says_that_it_lives(
+    layer: RedisChannelLayer,
+    redis_server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The permission is taken away after it was tried."""
+    with redis_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "eve", "on", ">secret", "~*", "+@all", "&*")  # type: ignore[no-untyped-call]
+        permitted = RedisChannelLayer(hosts=[redis_server.url.replace("//", "//eve:secret@")])
+        try:
+            permitted.register("one", ABOUT)
+            until_held(layer, "one")
+            monkeypatch.setattr(Lifeline, "_try", lambda *arguments: None)
+            client.execute_command("ACL", "SETUSER", "eve", "-subscribe")  # type: ignore[no-untyped-call]
+            cut_all(redis_server)
+            wait_for(lambda: [each.levelname for each in caplog.records] == ["WARNING"], "the end")
+            wait_for(lambda: not held(layer), "the note that there is no lifeline")
+        finally:
+            permitted.disconnect()
+            client.execute_command("ACL", "DELUSER", "eve")  # type: ignore[no-untyped-call]
+
+
+def test_a_process_says_that_it_lives_though_redis_takes_no_connections(
+    layer: RedisChannelLayer, redis_server: RedisServer
+) -> None:
+    """It uses a connection that is open."""
+    layer.register("one", ABOUT)
+    until_held(layer, "one")
+    with redis_server.client() as client:
+        before = client.config_get("maxclients")["maxclients"]
+        client.config_set("maxclients", 1)
+        try:
+            client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]
+            notes = layer.client.key("lifelines")
+            wait_for(lambda: not client.exists(notes), "the note that there is no lifeline")
+        finally:
+            client.config_set("maxclients", before)
+    until_held(layer, "one")
+
+
+def test_a_process_that_redis_does_not_hear_tries_again_at_once(
+    layer: RedisChannelLayer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of its connections were cut, and the one by which it says that it lives."""
+    layer.register("one", ABOUT)
+    until_held(layer, "one")
+    give_up, results = Lifeline._give_up, iter([False, False])
+    monkeypatch.setattr(
+        Lifeline, "_give_up", lambda *given: next(results, True) and give_up(*given)
+    )
+    monkeypatch.setattr(Lifeline, "_subscribe", _fail)
+    monkeypatch.setattr(lifelines, "PAUSE", 600.0)
+    monkeypatch.setattr(lifelines, "LONGEST_PAUSE", 600.0)
+    cut_all(redis_server)
+    wait_for(lambda: not held(layer), "the note that there is no lifeline")
+    monkeypatch.setattr(lifelines, "SUSPECT_FOR", 0.0)
+    assert not layer._registrations.lifeline.sees_others()
+
+
+def test_a_process_whose_lifeline_was_cut_too_believes_nobody_dead(
+    layer: RedisChannelLayer,
+    redis_server: RedisServer,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Redis may have cut all, and a busy process comes back late."""
+    process = start()
+    layer.register("one", ABOUT)
+    until_held(layer, "holder", "one")
+    process.signal(signal.SIGSTOP)
+    cut_all(redis_server)
+    wait_for(lambda: not layer._registrations.lifeline.sees_others(), "the cut of its own")
+    wait_for(lambda: subscribers(layer, "one"), "its lifeline")
+    assert layer.admin.cut_off() == {}
+    monkeypatch.setattr(lifelines, "SUSPECT_FOR", 0.0)
+    assert layer.admin.cut_off() == {"holder": 1}
+    process.signal(signal.SIGCONT)
+    until_held(layer, "holder", "one")
+
+
+def test_redis_is_never_told_of_a_lifeline_that_is_not_held(
+    layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may stall at any time, also while it begins."""
+    looks: list[bool] = []
+    read = lifelines._read
+
+    def look(connection: object) -> object:
+        reply = read(connection)
+        looks.append(not held(layer) or bool(subscribers(layer, "one")))
+        return reply
+
+    monkeypatch.setattr(lifelines, "_read", look)
+    layer.register("one", ABOUT)
+    until_held(layer, "one")
+    wait_for(lambda: len(looks) >= 7, "all replies")
+    assert all(looks)
 
 
 def _fail(*arguments: object) -> None:
@@ -230,9 +337,10 @@ def test_an_evicted_process_holds_the_lifeline_of_its_new_name(layer: RedisChann
 
 
 def test_a_restarted_redis_finds_nobody_cut_off(
-    layer: RedisChannelLayer, redis_server: RedisServer
+    layer: RedisChannelLayer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everybody comes back at different times. The entries of the former run do not count."""
+    monkeypatch.setattr(lifelines, "SUSPECT_FOR", 0.0)
     layer.register("one", ABOUT)
     until_held(layer, "one")
     redis_server.stop()

@@ -196,6 +196,21 @@ async def test_nothing_is_relayed_to_groups_that_redis_has_lost(make_layer: Make
     assert not layer.client.redis.keys("*")
 
 
+async def test_a_claim_ends_with_the_worker_that_has_it(make_layer: MakeLayer) -> None:
+    """Nobody waits until it is over."""
+    layer, other = with_worker(make_layer()), with_worker(make_layer())
+    claimed = layer.relays.claim(Claim("db", new_id(), 600))
+    assert claimed is not None
+    assert other.relays.claim(Claim("db", new_id(), 600)) is None
+    name = layer._registrations.worker
+    assert other.admin.mark_dead(name, other.admin.processes()[name])
+    another = other.relays.claim(Claim("db", new_id(), 600))
+    assert another is not None
+    assert another.fence != claimed.fence
+    assert layer.relays.send_once("db", claimed.fence, []) is None
+    assert layer.relays.claim(Claim("db", new_id(), 600)) is None
+
+
 async def test_a_claim_from_before_the_clock_was_set_back_does_not_count(
     make_layer: MakeLayer,
 ) -> None:

@@ -10,6 +10,7 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.session import ServerSession
+from channels_workers.layers.types import Published
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import TIMEOUT
 
@@ -126,3 +127,74 @@ async def test_every_request_is_answered_once_when_the_session_ends(session: Ser
     assert all(value == [] or isinstance(value, LayerUnavailable) for value in told.values)
     with pytest.raises(LayerUnavailable):
         session.writer.add(ask(), told)
+
+
+class Publisher:
+    """Publishes messages of connections of one server. `told` gets results, as they come."""
+
+    def __init__(self, layer: RedisChannelLayer) -> None:
+        self.layer = layer
+        self.told: dict[str, Any] = {}
+        self._all = Told()
+
+    def publish(self, name: str, order: Any = 0, payload: Any = b"\x80") -> None:
+        def note(result: Any, key: str = f"{name} {order}") -> None:
+            self.told[key] = result
+            self._all(result)
+
+        assert self.layer._server is not None
+        reply = f"{self.layer._server.id}!{name}"
+        self.layer.start_publish("websocket.connect", reply, order, payload, b"\x80", note)
+
+    async def until(self, count: int) -> dict[str, Any]:
+        await self._all.until(count)
+        return self.told
+
+
+@pytest.fixture
+async def publisher(session: ServerSession, layer: RedisChannelLayer) -> Publisher:
+    publisher = Publisher(layer)
+    publisher.publish("first")
+    await publisher.until(1)  # Redis knows the script from now on
+    return publisher
+
+
+def calls(redis_server: RedisServer) -> int:
+    with redis_server.client() as client:
+        return int(client.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+
+async def test_publishes_that_wait_together_share_a_call(
+    publisher: Publisher, redis_server: RedisServer
+) -> None:
+    before = calls(redis_server)
+    for number in range(250):
+        publisher.publish(str(number))
+    told = await publisher.until(251)
+    assert set(told.values()) == {Published.PUBLISHED}
+    # The first goes alone, at once; the others in calls of up to 100. One heartbeat may come.
+    assert 4 <= calls(redis_server) - before <= 5
+
+
+async def test_each_publish_of_a_call_has_its_own_result(
+    publisher: Publisher, layer: RedisChannelLayer
+) -> None:
+    for name in ("alone", "a", "first", "b"):
+        publisher.publish(name)
+    told = await publisher.until(5)
+    assert told.pop("first 0") is Published.REPEATED
+    assert told == dict.fromkeys(("alone 0", "a 0", "b 0"), Published.PUBLISHED)
+    assert await asyncio.to_thread(layer.length, "websocket.connect") == 4
+
+
+async def test_a_publish_that_fails_fails_alone(
+    publisher: Publisher, layer: RedisChannelLayer
+) -> None:
+    for name, order in (("alone", 0), ("a", 0), ("first", "no number"), ("b", 0)):
+        publisher.publish(name, order)
+    told = await publisher.until(5)
+    assert isinstance(told.pop("first no number"), Exception)
+    # The call had published the first of them before it failed.
+    assert told["a 0"] is Published.REPEATED
+    assert told["b 0"] is Published.PUBLISHED
+    assert await asyncio.to_thread(layer.length, "websocket.connect") == 4

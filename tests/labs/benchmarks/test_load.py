@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from labs.benchmarks.load.client import Members
+from labs.benchmarks.load.socketio import SocketIOClient
 from labs.harness.ports import free_port
 from labs.harness.processes import Process, clean_environment
 from labs.harness.project import ROOT
@@ -85,6 +87,33 @@ def test_a_flood(load: Load, fault: str, found: dict[str, int]) -> None:
     assert report["counts"]["sent"] == report["counts"]["expected"] == 1000
 
 
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        ("drop", {"lost": 100, "given_up": 100}),
+        ("duplicate", {"duplicated": 100}),
+        ("swap", {"lost": 1, "given_up": 1, "out_of_order": 99}),
+    ],
+)
+def test_a_flood_by_socketio(load: Load, fault: str, found: dict[str, int]) -> None:
+    report = load(fault, *FLOOD, "--protocol=socketio", "--quiet=3")
+    assert wrong(report) == found
+
+
+def test_rooms_talk_by_socketio(load: Load) -> None:
+    report = load("leak", *talk(4, 2, "--patience=60", "--protocol=socketio"))
+    assert wrong(report).keys() == {"foreign"}
+    assert report["counts"]["sent"] > 6
+
+
+async def test_a_room_of_socketio_that_refuses() -> None:
+    client = SocketIOClient(0, Members("a"), lambda client, text: None)
+    client.take_packet('44{"message":"no"}')
+    with pytest.raises(ConnectionError, match="Expected to join, got '44"):
+        await client.wait_until_joined(60)
+    assert not client.is_open
+
+
 def test_a_closed_socket(load: Load) -> None:
     report = load("cut", *FLOOD, LOST)
     assert wrong(report) == {"lost": 991, "given_up": 991, "dropped": 1}
@@ -105,6 +134,15 @@ def test_talking_rooms(load: Load) -> None:
     assert report["figures"]["deliveries_per_s"] > report["figures"]["messages_per_s"] > 0
     assert 0 < report["figures"]["p50_ms"] <= report["figures"]["max_ms"]
     assert set(report["cpu"]) == set(report["cpu_us"]) == {"client", "server"}
+
+
+def test_rooms_talk_at_a_rate(load: Load) -> None:
+    """Each second 100 messages, though none that is lost is waited for."""
+    times = ("--seconds=1", "--warmup=0.1", "--settle=0.1", "--patience=0.2")
+    report = load("drop", "paced", "--clients=10", "--rooms=10", *times)
+    counts = report["counts"]
+    assert counts["lost"] == counts["given_up"] > 0
+    assert 10 < counts["sent"] <= 130
 
 
 def test_rooms_take_turns(load: Load) -> None:

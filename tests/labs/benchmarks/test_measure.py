@@ -55,13 +55,14 @@ def test_the_command_of_a_load() -> None:
         "urls": ["ws://127.0.0.1:1", "ws://127.0.0.1:2"],
         "pids": {"server": [3, 4], "worker": [], "redis": [5]},
         "visit": True,
+        "protocol": "plain",
     }
     command = load_command(site, "rtt1", {"at_once": 2})
     assert command[command.index("rtt1") :] == [
         "rtt1",
         *("--url", "ws://127.0.0.1:1", "--url", "ws://127.0.0.1:2"),
         *("--watch", "server:3", "--watch", "server:4", "--watch", "redis:5"),
-        *("--at-once", "2", "--visit"),
+        *("--protocol", "plain", "--at-once", "2", "--visit"),
     ]
 
 
@@ -91,7 +92,8 @@ def test_result_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["comparison", "growing"])
 def test_plots(tmp_path: Path, name: str) -> None:
     axis = {"title": "t", "unit": "u", "values": [1, 2], "lines": {"cpu_us server": [1.0, None]}}
-    measured = {"subject": "bare, daphne", "measurement": "rtt1", "medians": {"p50_ms": 2.0}}
+    medians = {"p50_ms": 2.0, "cpu_us server": 3.0}
+    measured = {"subject": "bare, daphne", "measurement": "rtt50", "medians": medians}
     conditions = {"machine": "a machine", "date": "today"}
     content = {"conditions": conditions, "measurements": [measured], "axes": [axis]}
     *_, plot = write(tmp_path, "plot", "", content, f"labs.benchmarks.{name}.plot")

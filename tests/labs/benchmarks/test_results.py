@@ -53,8 +53,20 @@ def test_figures_of_a_role() -> None:
     one.memory = {"server": (1024, 3072)}
     names = ("cpu_us server", "cpu_us_per_delivery server", "mib server", "messages_per_s")
     assert [value_of(one, name) for name in names] == [30, 3, 3, 10]
+    one.cpu_us |= {"worker": 20.0, "client": 9.0}
+    assert (value_of(one, "cpu_us all"), value_of(one, "cpu_us_per_delivery all")) == (50, 5)
+    assert value_of(Report(), "cpu_us all") is None
+    del one.cpu_us["worker"]
     absent = ("cpu_us worker", "cpu_us_per_delivery worker", "mib worker", "p50_ms")
     assert [value_of(one, name) for name in absent] == [None] * 4
+
+
+def test_medians_of_a_measurement() -> None:
+    medians = THREE.medians(OURS.name, "rtt50")
+    assert medians == {"messages_per_s": 20, "cpu_us server": 30}
+    one = report(messages_per_s=10.0, deliveries_per_s=100.0)
+    medians = results_of((OURS_RTT50, one)).medians(OURS.name, "rtt50")
+    assert medians["cpu_us_per_delivery server"] == 3
 
 
 def test_ratios() -> None:
@@ -92,6 +104,9 @@ def test_goals_as_text() -> None:
     goal = replace(goal, is_lower=True, words="all")
     assert (goal.least_in_words, goal.aim_in_words) == ("all", "1,500 or less")
     assert replace(goal, aim=None).aim_in_words == ""
+    shown = figure(OURS.name, "rtt50", "cpu_us all")
+    assert replace(goal, shown=shown).measured(THREE) == ""
+    assert replace(goal, value=OURS_RATE, shown=shown).measured(THREE) == "20.0 (30.0 us)"
 
 
 @pytest.mark.parametrize("kind", ["lost", "duplicated", "out_of_order", "dropped"])
@@ -129,6 +144,7 @@ def test_the_report_has_medians_ratios_goals_and_errors() -> None:
     assert "* bare, daphne, flood: lost 3" in text
     assert "| bare, daphne |  |  | 0.20 |  |  |  |  |  |" in text
     assert "| bare, daphne: rtt50 | 0.95 | 95.0 |" in text
+    assert "| bare, daphne | 30.0 |  |  | 30.0 | 1.00 |" in text
     assert "* channels_workers, daphne, rtt1: it fell over\n" in text
     assert "| bc1000 / limit, daphne |  | 0.9 | 1.05 | not measured |" in text
 

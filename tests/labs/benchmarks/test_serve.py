@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.sync.client import connect
 
+from labs.benchmarks.serving.arrangement import Arrangement
+from labs.benchmarks.serving.rooms import find_room
+from labs.benchmarks.serving.site import Site
 from labs.harness.processes import Process, Processes, clean_environment
 from labs.harness.project import ROOT
 from labs.harness.waiting import wait_for
@@ -91,6 +95,21 @@ def test_the_other_rooms_work_too(start_process: Processes, name: str) -> None:
     counts = json.loads(done.stdout)["counts"]
     assert counts["received"] == counts["expected"] == 20
     assert not counts["out_of_order"]
+
+
+def test_a_room_on_publish_subscribe(start_process: Processes) -> None:
+    _, said = serve(start_process, "pubsub", "--server=uvicorn", "--servers=2")
+    first, second = (f"{url}/chat/lobby/" for url in said["urls"])
+    with connect(first, open_timeout=60) as ann, connect(second, open_timeout=60) as bob:
+        ann.send('{"handle": "ann", "message": "hi"}')
+        assert [json.loads(each.recv(timeout=60))["message"] for each in (ann, bob)] == ["hi", "hi"]
+
+
+@pytest.mark.parametrize(("name", "server"), [("socketio", "uvicorn"), ("ws", "node")])
+def test_a_room_whose_packages_are_missing(tmp_path: Path, name: str, server: str) -> None:
+    room = replace(find_room(name), needs=tmp_path / "nothing", python=Path(sys.executable))
+    with pytest.raises(RuntimeError, match=f"/nothing, which {name} runs with: the scripts labs/b"):
+        Site(room, Arrangement(server=server), tmp_path).start()
 
 
 def test_processes_run_on_the_given_cores(start_process: Processes) -> None:

@@ -15,6 +15,16 @@ CLOSE_HANDSHAKE_TIMEOUT = 10.0
 #: What sending needs: reasons of a close, and empty frames, which Daphne's own `send` drops.
 SEND_PARTS = ("closeHandshakeTimeout", "sendClose", "sendMessage", "state", "STATE_OPEN")
 
+#: What sending a whole frame needs: the state, what changes a frame, and what counts it.
+DIRECT_PARTS = (
+    *("_perMessageCompress", "autoFragmentSize", "logFrames", "logOctets", "maskServerFrames"),
+    *("send_queue", "state", "STATE_OPEN", "trackedTimings", "trafficStats", "transport"),
+)
+STATS_PARTS = (
+    *("outgoingOctetsAppLevel", "outgoingOctetsWebSocketLevel", "outgoingOctetsWireLevel"),
+    *("outgoingWebSocketFrames", "outgoingWebSocketMessages"),
+)
+
 #: What holding a client back needs.
 GATE_PARTS = (
     *("autoPingTimeout", "autoPingTimeoutCall", "dataReceived", "factory"),
@@ -25,6 +35,38 @@ GATE_PARTS = (
 def missing_send_parts(protocol: Any) -> list[str]:
     """Return what :func:`close_open` and :func:`send_empty` need and *protocol* does not have."""
     return [f"protocol.{name}" for name in parts.missing(protocol, SEND_PARTS)]
+
+
+def missing_direct_parts(protocol: Any) -> list[str]:
+    """Return what :func:`takes_whole` and :func:`count` need and *protocol* does not have."""
+    stats = getattr(protocol, "trafficStats", None)
+    missing = [f"protocol.{name}" for name in parts.missing(protocol, DIRECT_PARTS)]
+    return missing + [f"trafficStats.{name}" for name in parts.missing(stats, STATS_PARTS)]
+
+
+def takes_whole(protocol: Any) -> bool:
+    """Say whether its `sendMessage` would only encode a frame, write it, and count it."""
+    return bool(
+        protocol.state == protocol.STATE_OPEN
+        and protocol._perMessageCompress is None
+        and not protocol.autoFragmentSize
+        and not protocol.maskServerFrames
+        and not protocol.send_queue
+        and not protocol.logFrames
+        and not protocol.logOctets
+        and protocol.trackedTimings is None
+        and protocol.transport is not None
+    )
+
+
+def count(protocol: Any, length: int, size: int) -> None:
+    """Count a frame with a payload of *length* bytes, *size* bytes with its header."""
+    stats = protocol.trafficStats
+    stats.outgoingWebSocketMessages += 1
+    stats.outgoingWebSocketFrames += 1
+    stats.outgoingOctetsAppLevel += length
+    stats.outgoingOctetsWebSocketLevel += length
+    stats.outgoingOctetsWireLevel += size
 
 
 def close_open(protocol: Any, event: Event) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 import sys
+from functools import partial
 from typing import Any, Protocol
 
 from channels_workers.conf import configuration
 from channels_workers.interface.servers import parts
+from channels_workers.interface.servers.daphne.arrivals import HeldArrival
+from channels_workers.interface.servers.daphne.entries import Entry, can_enter
 from channels_workers.logs import fields
 
 #: How long the rest of a request is read and dropped after a refusal (s); see `refusals.LINGER`.
@@ -107,18 +110,21 @@ class JudgedRequest:
         super().finish()  # type: ignore[misc]
 
 
-class JudgedChannel:
+class JudgedChannel(HeldArrival):
     """A connection of HTTP/1.1 with time-outs for heads and bodies."""
 
     requests: list[Any]
-    transport: Any
     is_refused = False
+    waited = 0.0  # for its first data (s)
     _deadline: Any = None
 
     def connectionMade(self) -> None:  # noqa: N802
         """Wait for the first head."""
         super().connectionMade()  # type: ignore[misc]
-        self._expect(configuration().REQUEST_HEAD_TIMEOUT, self.timeoutConnection)  # type: ignore[attr-defined]
+        left = max(0.0, configuration().REQUEST_HEAD_TIMEOUT - self.waited)
+        self._expect(left, self.timeoutConnection)  # type: ignore[attr-defined]
+        if not self.waited:  # else it came as an `Entry`
+            self.arrive()
 
     def allHeadersReceived(self) -> None:  # noqa: N802
         """Wait for the body."""
@@ -227,6 +233,13 @@ def _factory(found: dict[str, Any], judge: Judge) -> Any:
             return found["_GenericHTTPChannelProtocol"](channel())
 
         def buildProtocol(self, address: Any) -> Any:  # noqa: N802
+            return (
+                Entry(self, partial(self._build, address))
+                if can_enter(self)
+                else self._build(address)
+            )
+
+        def _build(self, address: Any) -> Any:
             built = super().buildProtocol(address)
             built.requestFactory = request
             return built

@@ -12,8 +12,19 @@ from channels_workers.interface.servers import parts
 #: Parts of a TCP transport that tell what it holds, and write it.
 TCP_PARTS = ("connected", "dataBuffer", "doWrite", "offset", "startWriting", "_tempDataLen")
 
+#: Parts that it needs, too, so that data can go past its buffer.
+DIRECT_PARTS = ("_writeDisconnecting", "_writeDisconnected", "disconnecting", "writeSomeData")
+
 #: Parts that a transport needs so that its client can be held back.
 GATE_PARTS = ("abortConnection", "getHandle", "pauseProducing", "resumeProducing")
+
+#: Parts that a transport needs so that a new client can wait.
+READING_PARTS = ("pauseProducing", "resumeProducing")
+
+#: New connections that the kernel keeps for Daphne, as for uvicorn. Twisted's 50 are too few for
+#: clients that all come back at once: the kernel would drop what they send, and they would try
+#: again after 1, 3, 7 and 15 s.
+BACKLOG = 2048
 
 #: What shows warnings of Python before Daphne runs.
 shows_warnings = warnings.showwarning
@@ -33,6 +44,22 @@ def when_running(function: Callable[[], object]) -> None:
         reactor.callWhenRunning(reactor.callFromThread, function)
 
 
+def widen_backlogs() -> None:
+    """Let the kernel keep more new connections for the ports of Daphne."""
+    reactor: Any = sys.modules.get("twisted.internet.reactor")
+    for reader in reactor.getReaders() if hasattr(reactor, "getReaders") else ():
+        listen = getattr(getattr(reader, "socket", None), "listen", None)
+        if getattr(reader, "backlog", BACKLOG) < BACKLOG and listen is not None:
+            listen(BACKLOG)
+
+
+def accept_few(transport: Any, count: int) -> None:
+    """Let the port of *transport* accept few more in its next turn; Twisted adapts that again."""
+    port: Any = getattr(transport, "server", None)
+    if hasattr(port, "numberAccepts"):
+        port.numberAccepts = count
+
+
 def show_warnings() -> None:
     """Have Python show warnings again: Daphne drops Twisted's log, which takes them.
 
@@ -48,6 +75,13 @@ def missing_tcp_parts(transport: Any) -> list[str]:
     if transport is None or type(transport).__module__ == TLS:
         return []
     return [f"transport.{name}" for name in parts.missing(transport, TCP_PARTS)]
+
+
+def missing_direct_parts(transport: Any) -> list[str]:
+    """Return what :func:`write_past` needs and *transport* does not have."""
+    if transport is None or type(transport).__module__ == TLS:
+        return []
+    return [f"transport.{name}" for name in parts.missing(transport, DIRECT_PARTS)]
 
 
 def unsent_bytes(transport: Any) -> int:
@@ -68,3 +102,18 @@ def write_now(transport: Any) -> int:
         if has_data and transport.doWrite() is not None:
             transport.startWriting()
     return unsent_bytes(transport)
+
+
+def write_past(transport: Any, data: bytes) -> None:
+    """Write *data* at once, and leave to the buffer of a TCP transport only what does not fit.
+
+    So its reactor need not watch for room. It meets failures and ends when it writes the rest.
+    """
+    is_plain = hasattr(transport, "doWrite") and transport.connected
+    if not is_plain or transport.disconnecting or transport._writeDisconnecting:
+        transport.write(data)
+        write_now(transport)
+        return
+    written = transport.writeSomeData(data)
+    if written != len(data):
+        transport.write(data[written:] if isinstance(written, int) and written > 0 else data)

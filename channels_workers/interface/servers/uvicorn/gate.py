@@ -8,6 +8,7 @@ from typing import Any
 
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.gate import PIECE, Gate
+from channels_workers.interface.servers.uvicorn import handshakes
 
 #: Pieces of compressed frames (bytes), which may inflate to 512 KiB each; and how much of all
 #: clients in one turn of the event loop (bytes), which may inflate to 16 MiB.
@@ -44,19 +45,30 @@ def message_limit(protocol: Any) -> tuple[Any, str] | None:
     return None
 
 
+#: The classes of protocols and transports that have all parts.
+_complete: set[tuple[type, type]] = set()
+
+
 def missing_parts(send: Any) -> list[str]:
     """Return what a :class:`UvicornGate` needs and this uvicorn does not have."""
     protocol = send.__self__
+    transport: Any = getattr(protocol, "transport", None)
+    kinds = type(protocol), type(transport)
+    if kinds not in _complete:
+        if missing := _missing_parts(protocol, transport):
+            return missing
+        _complete.add(kinds)
+    return [] if transport.get_protocol() is protocol else ["protocol at its transport"]
+
+
+def _missing_parts(protocol: Any, transport: Any) -> list[str]:
     mine = PARTS_OF_MESSAGES if hasattr(protocol, "messages") else PARTS_OF_QUEUE
     config = getattr(protocol, "config", None)
-    transport: Any = getattr(protocol, "transport", None)
     missing = [f"protocol.{name}" for name in parts.missing(protocol, (*PARTS, *mine))]
     missing += [f"config.{name}" for name in parts.missing(config, PARTS_OF_CONFIG)]
     missing += [f"transport.{name}" for name in parts.missing(transport, TRANSPORT_PARTS)]
     if message_limit(protocol) is None:
         missing.append("limit of messages")
-    if not missing and transport.get_protocol() is not protocol:
-        missing.append("protocol at its transport")
     return missing
 
 
@@ -111,6 +123,7 @@ class UvicornGate(Gate, asyncio.Protocol):
             self._is_compressed = self._may_be_compressed()
             self._piece_size = COMPRESSED_PIECE if self._is_compressed else PIECE
             self._bound_messages()
+            handshakes.forget(self._protocol)
         super().open()
 
     def _may_be_compressed(self) -> bool:

@@ -8,6 +8,9 @@ from typing import Any
 
 from channels_workers.conf import configuration
 from channels_workers.interface.servers import parts
+from channels_workers.interface.servers.reception import reception
+from channels_workers.interface.servers.upgrades import read_upgrade
+from channels_workers.interface.servers.uvicorn.handshakes import begin
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
 
@@ -26,23 +29,53 @@ KNOWN = ("uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_im
 
 #: What is needed of an object of these classes, and of its transport.
 PARTS = ("cycle", "loop", "server_state", "transport")
-TRANSPORT_PARTS = ("abort", "close", "get_protocol", "is_closing", "write")
+TRANSPORT_PARTS = (
+    *("abort", "close", "get_protocol", "is_closing", "pause_reading", "resume_reading"),
+    "write",
+)
+
+#: What is needed of it, and of its configuration, to hand a handshake to a WebSocket protocol.
+UPGRADE_PARTS = ("app_state", "config", "connections", "ws_protocol_class")
+CONFIG_PARTS = ("ws_protocol_class",)
+ARGUMENTS = {"app_state", "config", "server_state"}
 
 
 class BoundedHead:
-    """A connection of uvicorn with a time-out and a size limit for heads."""
+    """A connection of uvicorn with a time-out and a size limit for heads.
 
-    cycle: Any
+    Its HTTP parser is made when the first data are there, unless they are a handshake that needs
+    none. The first connection of a process tells whether uvicorn has the parts for this.
+    """
+
+    #: Whether the parser is made later, by :meth:`_make`.
+    is_lazy = False
+
+    cycle: Any = None
     loop: asyncio.AbstractEventLoop
     pipeline: Any  # of httptools alone; h11 reads on when a request is answered
     server_state: Any
     transport: Any
+    _arguments: dict[str, Any] | None = None  # of the parser that is not made yet
     _deadline: asyncio.TimerHandle | None = None
     _is_known = True
     _size = 0
 
+    def __init__(self, **arguments: Any) -> None:
+        if self.is_lazy and arguments.keys() >= ARGUMENTS:
+            self._arguments = arguments
+            self.loop = arguments.get("_loop") or asyncio.get_running_loop()
+            self.server_state = arguments["server_state"]
+        else:
+            super().__init__(**arguments)
+
     def connection_made(self, transport: Any) -> None:
         """Wait for the first head."""
+        if self._arguments is not None:
+            self.transport = transport
+            self.server_state.connections.add(self)
+            self._expect()
+            reception.arrive(self)
+            return
         super().connection_made(transport)  # type: ignore[misc]
         missing = parts.missing(self, PARTS) + parts.missing(transport, TRANSPORT_PARTS)
         if missing:
@@ -50,6 +83,8 @@ class BoundedHead:
             tell_unbounded(f"this uvicorn has no {', '.join(missing)}")
         else:
             self._expect()
+            type(self).is_lazy = _can_be_lazy(self)
+            reception.arrive(self)
 
     def data_received(self, data: bytes) -> None:
         """Take *data*, and check whether the head is complete."""
@@ -60,7 +95,7 @@ class BoundedHead:
 
     def _receive(self, data: bytes) -> None:
         try:
-            super().data_received(data)  # type: ignore[misc]
+            self._hand_on(data)
         except Exception as error:
             if not self._take_back():
                 raise
@@ -78,6 +113,41 @@ class BoundedHead:
             elif self._deadline is None:
                 self._expect()
 
+    def hold_arrival(self) -> None:
+        """Read nothing of a client that has just come."""
+        self.transport.pause_reading()
+
+    def let_in(self) -> None:
+        """Read it, if it is still there."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _hand_on(self, data: bytes) -> None:
+        if self._arguments is None or not self._upgraded(self._arguments, data):
+            super().data_received(data)  # type: ignore[misc]
+
+    def _upgraded(self, arguments: dict[str, Any], first: bytes) -> bool:
+        """Hand the *first* data to a WebSocket protocol if they are a handshake; else make ours."""
+        kind = arguments["config"].ws_protocol_class
+        upgrade = read_upgrade(first) if kind is not None else None
+        if upgrade is None:
+            self._make(arguments)
+            return False
+        state = self.server_state
+        state.connections.discard(self)
+        protocol = kind(
+            config=arguments["config"], server_state=state, app_state=arguments["app_state"]
+        )
+        protocol.connection_made(self.transport)
+        begin(protocol, upgrade)
+        self.transport.set_protocol(protocol)
+        return True
+
+    def _make(self, arguments: dict[str, Any]) -> None:
+        transport, self._arguments = self.transport, None
+        super().__init__(**arguments)
+        super().connection_made(transport)  # type: ignore[misc]
+
     def on_headers_complete(self) -> None:
         """Take a complete head from httptools, which makes an object of each pipelined request."""
         if self._is_known and len(self.pipeline) >= PIPELINED:
@@ -87,7 +157,17 @@ class BoundedHead:
     def connection_lost(self, error: Exception | None) -> None:
         """Stop the time-out."""
         self._forget()
-        super().connection_lost(error)  # type: ignore[misc]
+        if self._arguments is None:
+            super().connection_lost(error)  # type: ignore[misc]
+        else:
+            self.server_state.connections.discard(self)
+
+    def shutdown(self) -> None:
+        """Close the connection when nothing of it is under way, as uvicorn stops."""
+        if self._arguments is None:
+            super().shutdown()  # type: ignore[misc]
+        else:
+            self.transport.close()
 
     def _expect(self) -> None:
         seconds = configuration().REQUEST_HEAD_TIMEOUT
@@ -130,6 +210,12 @@ class BoundedHead:
             head = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status
             self.transport.write(answer or head)
         self.transport.close()
+
+
+def _can_be_lazy(made: BoundedHead) -> bool:
+    """Say whether a handshake can be handed on without the parser of a connection like *made*."""
+    config = getattr(made, "config", None)
+    return not (parts.missing(made, UPGRADE_PARTS) or parts.missing(config, CONFIG_PARTS))
 
 
 _broken = Episodes()

@@ -32,6 +32,11 @@ def is_of_uvicorn(send: Any) -> bool:
     return owner.__module__.startswith("uvicorn.")
 
 
+def protocol_behind(send: Any) -> Any:
+    """Return the protocol that uvicorn's *send* is a method of."""
+    return send.__self__
+
+
 def transport_of(send: Any) -> asyncio.WriteTransport | None:
     """Return the transport that uvicorn's *send*, a method of its protocol, writes to.
 

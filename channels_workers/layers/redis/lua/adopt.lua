@@ -1,16 +1,16 @@
 -- adopt.lua: let a server go on with a kept connection, in one step.
--- include: keys.lua epoch.lua join.lua connection.lua delayed.lua history.lua kept.lua outbox.lua
+-- include: keys.lua epoch.lua lifelines.lua join.lua connection.lua delayed.lua history.lua kept.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 reply channel, 2 server, 3 id of this adoption, 4 how many frames its client has,
 --          5 id of the adoption by which the server believes to have it already, "" if it is its first
 --          server, or "none", 6 the epoch that the server knows, or ""
--- reads    processes, process_info, session:<reply>
+-- reads    processes, process_info, lifelines, session:<reply>
 -- writes   kept:<reply>, parked, connections:<server>, channel:websocket.disconnect, inbox:<server>,
 --          ended:<server>, group:<name>, groups:<server>
 -- returns  {"adopted", order, channel of the pending message or "", its payload, payload of the disconnect
 --          to come, session or "", 1 if it has one, how many frames came from the client, the server before
---          or "" if that is dead, the adoption by which that had it or "", 1 if a worker hears of it}; {"gone"} (no record, or it ends);
+--          or "" if that is dead or cut off, the adoption by which that had it or "", 1 if a worker hears of it}; {"gone"} (no record, or it ends);
 --          {"old"} (a process of an older release would not find it); {"evicted"} (the server is not
 --          registered)
 --
@@ -50,6 +50,8 @@ local function move()
   if former ~= server then note_end(reply, "moved") end
   local plan = new_plan()
   on_key("HDEL", connections_key(former), reply)
+  local told = former ~= server and is_alive(plan, former) and former
+  if former ~= server and is_cut(former, on_key("HGET", lifelines, former)) then former = "" end
   if not is_alive(plan, former) then former = "" end
   if id ~= mine then
     on_key("HSET", kept_key(reply), "server", server, "adoption", id .. ":" .. former .. ":" .. before)
@@ -59,8 +61,8 @@ local function move()
   for _, field in ipairs(on_key("HKEYS", kept_key(reply))) do
     if string.sub(field, 1, 1) == "g" then plan_join(plan, string.sub(field, 2), reply) end
   end
-  if former ~= "" and former ~= server then
-    plan_inbox(plan, former, "m" .. reply, server .. ":" .. has .. ":" .. before)
+  if told then
+    plan_inbox(plan, told, "m" .. reply, server .. ":" .. has .. ":" .. before)
   end
   write_outbox(plan)
 end

@@ -4,6 +4,7 @@
 -- KEYS[1]  prefix
 -- ARGV     1 id of the database, 2 holder, 3 for how many microseconds, 4 "renews" if a claim of this
 --          holder keeps its fencing token, or "", 5... keys of sends to forget
+-- reads    processes
 -- writes   relays, relayed
 -- returns  {fencing token, the keys of the database that are remembered}; {""} (another relay has
 --          claimed it)
@@ -14,8 +15,15 @@ local transient = relay_error()
 if transient then return transient end
 local time = now()
 local fence, known, since, lasts = claim_of(database)
+
+-- Returns whether the process has died that has the claim. A holder is "<process>z<id>", or an id.
+local function is_dead(claimant)
+  local process = string.match(claimant, "^(%x+)z%x+$")
+  return process and on_key("HEXISTS", processes, process) == 0
+end
+
 -- A claim from the future is from before the clock of Redis was set back.
-if fence and known ~= holder and since <= time and time < since + lasts then return {""} end
+if fence and known ~= holder and since <= time and time < since + lasts and not is_dead(known) then return {""} end
 local written = string.format("%.0f", time)
 if known ~= holder or ARGV[4] == "" then fence = written end
 on_key("HSET", relays, database, fence .. ":" .. holder .. ":" .. written .. ":" .. duration)

@@ -1,0 +1,1 @@
+"""A room on publish/subscribe of Redis alone, under a plain ASGI server."""

@@ -1,0 +1,1 @@
+"""The room of the soak: people who talk, and visitors who use sessions, groups and delays."""

@@ -1,0 +1,1 @@
+"""A room on python-socketio, with its Redis manager."""
