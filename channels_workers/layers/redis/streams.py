@@ -244,7 +244,10 @@ class Streams:
     def _read_pulled(self, pipeline: BlockingPipeline, consumer: str) -> list[Delivery]:
         try:
             (reply,) = pipeline.read(1)
-            return self._readable(reply, consumer)
+            read = wire.read_streams(reply, self._prefix, consumer)
+            if read.unreadable:
+                self._give_up(read, consumer)
+            return read.deliveries
         except Exception:  # noqa: BLE001  (the next pull raises it)
             self.recover(consumer)
             return []
@@ -370,6 +373,11 @@ class Streams:
 
     def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
         read = wire.read_streams(reply, self._prefix, consumer)
+        self._give_up(read, consumer)
+        return read.deliveries
+
+    def _give_up(self, read: wire.Read, consumer: str) -> None:
+        """Make dead letters of what is unreadable."""
         for channel, token, error in read.unreadable:
             self._set_aside(channel, error)
             letter = [channel, token, consumer, f"{wire.UNREADABLE}: {error}"]
@@ -377,7 +385,6 @@ class Streams:
             self.client.call(Request("dead_letter", [*letter, *rest]))
             if (found := recorder.current()) is not None:
                 found.worker.dead_lettered(channel)
-        return read.deliveries
 
     def _set_aside(self, channel: str, error: MessageError) -> None:
         where, extra = f"A message of channel {channel}", fields("unreadable", channel=channel)
