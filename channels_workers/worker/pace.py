@@ -21,6 +21,10 @@ PACE_DECAY = 0.01
 WAIT_WEIGHT, WAIT_STEP = 0.05, 0.0001
 
 
+#: How many short waits show whether the system counts them.
+WAITS = 3
+
+
 class Usage(Protocol):
     """What the system tells of a thread."""
 
@@ -48,7 +52,8 @@ def look_at_thread() -> Look | None:
         return None
     look = partial(resource.getrusage, resource.RUSAGE_THREAD)
     before = look()
-    time.sleep(0.0001)
+    for _ in range(WAITS):
+        time.sleep(0.001)  # on a full machine it may be over before the thread has begun to wait
     return look if look().ru_nvcsw > before.ru_nvcsw else None
 
 
