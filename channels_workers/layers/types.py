@@ -216,7 +216,7 @@ class Unreadable(NamedTuple):
 
 
 class InboxEntry(NamedTuple):
-    """The operations of one commit for one server, in order; *id* grows from entry to entry.
+    """The operations of one or more commits for one server, in order; *id* grows from entry to entry.
 
     *unreadable* has what the layer could not read of the entry.
     """
