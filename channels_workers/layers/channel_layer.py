@@ -108,7 +108,9 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     def make_group_send(self, group: str, content: Content) -> GroupSend:
         """Return the operation; it checks name and content now."""
-        self.require_valid_group_name(group)
+        name: Any = group
+        if not (isinstance(name, str) and is_group_name(name)):
+            raise TypeError(_wrong_name("Group", name))
         if hooks.active is not None and isinstance(content, dict):
             content = hooks.active.send(group, content, to_group=True)
         return GroupSend(group, self.codec.encode(content))

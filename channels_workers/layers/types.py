@@ -216,7 +216,7 @@ class Unreadable(NamedTuple):
 
 
 class InboxEntry(NamedTuple):
-    """The operations of one commit for one server, in order; *id* grows from entry to entry.
+    """The operations of one commit or more for one server, in order; *id* grows with each entry.
 
     *unreadable* has what the layer could not read of the entry.
     """

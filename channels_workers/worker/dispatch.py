@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from channels_workers.conf import configuration
+from channels_workers.context import current_outbox
+from channels_workers.databases import here
 from channels_workers.exceptions import (
     AcceptConnection,
     ChannelSocketException,
@@ -179,21 +181,23 @@ def _consume(
     message: Message, match: Match, run: Consumer, run_coroutine: RunCoroutine, outbox: Outbox
 ) -> Outcome:
     result, error, saved = None, None, None
-    began_in = open_transactions()
-    with outbox:
+    began_in = open_transactions() if here.databases else []
+    token = current_outbox.set(outbox)
+    try:
+        consumer_started.send(sender=dispatch, environ={}, message=message, consumer=match.consumer)
+        result = run(message, **match.kwargs)
+        if result is not None:
+            result = _completed(result, run_coroutine, match.consumer)
+    except BaseException as raised:  # noqa: BLE001  (sys.exit() harms one message only)
+        error = _answer(raised, message, match)
+    finally:
         try:
-            consumer_started.send(
-                sender=dispatch, environ={}, message=message, consumer=match.consumer
-            )
-            result = run(message, **match.kwargs)
-            if result is not None:
-                result = _completed(result, run_coroutine, match.consumer)
-        except BaseException as raised:  # noqa: BLE001  (sys.exit() harms one message only)
-            error = _answer(raised, message, match)
-        finally:
-            if open_transactions() != began_in:
+            if here.databases and open_transactions() != began_in:
                 end_transactions(began_in, name_of(match.consumer))
             _send_finished(message, match, error)
+        finally:
+            outbox.closed = True
+            current_outbox.reset(token)
     is_final = False
     if error is not None and is_put_off(error):
         if not (is_final := _runs_once(message, error)):

@@ -6,7 +6,6 @@ Each runs in a context of its own, and leaves no transaction open.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Collection, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -15,31 +14,11 @@ from asgiref.sync import sync_to_async
 from channels.db import aclose_old_connections
 from django.core.cache import caches
 from django.db import close_old_connections, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.signals import connection_created
-from django.dispatch import receiver
 
+from channels_workers.databases import here
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
-
-
-class _Thread(threading.local):
-    """The databases with a connection on a thread, by alias.
-
-    Asking Django for them costs as much as half a message.
-    """
-
-    def __init__(self) -> None:
-        self.databases: dict[str, BaseDatabaseWrapper] = {}
-
-
-_thread = _Thread()
-
-
-@receiver(connection_created)
-def _note(*, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
-    _thread.databases[connection.alias] = connection
 
 
 def open_caches() -> None:
@@ -55,7 +34,7 @@ def open_caches() -> None:
 
 def open_transactions() -> list[str]:
     """Return the aliases of the databases with an open transaction on this thread."""
-    return [alias for alias, one in _thread.databases.items() if one.in_atomic_block]
+    return [alias for alias, one in here.databases.items() if one.in_atomic_block]
 
 
 def end_transactions(before: Collection[str], consumer: str) -> None:
@@ -66,7 +45,7 @@ def end_transactions(before: Collection[str], consumer: str) -> None:
     for alias in open_transactions():
         if alias in before:
             continue
-        database = _thread.databases.pop(alias)
+        database = here.databases.pop(alias)
         with suppress(Exception):  # the connection may be closed already
             database.connection.rollback()
             database.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable
-from functools import cache
-from typing import NamedTuple
+from functools import cache, partial
+from typing import Protocol
 
 #: The longest wait of a finished message for others, to be committed in one request (s), and the
 #: most messages in one request.
@@ -21,27 +21,40 @@ PACE_DECAY = 0.01
 WAIT_WEIGHT, WAIT_STEP = 0.05, 0.0001
 
 
-class Usage(NamedTuple):
-    """How often a thread has waited for something, and its CPU time (s)."""
-
-    waits: int
-    seconds: float
+#: How many short waits show whether the system counts them.
+WAITS = 3
 
 
-def usage() -> Usage:
-    """Return the usage of this thread; only Linux knows it."""
-    found = resource.getrusage(resource.RUSAGE_THREAD)
-    return Usage(found.ru_nvcsw, found.ru_utime + found.ru_stime)
+class Usage(Protocol):
+    """What the system tells of a thread."""
+
+    @property
+    def ru_nvcsw(self) -> int:
+        """How often it has waited for something."""
+
+    @property
+    def ru_utime(self) -> float:
+        """Its CPU time outside the system (s)."""
+
+    @property
+    def ru_stime(self) -> float:
+        """Its CPU time inside the system (s)."""
+
+
+#: Looks at the usage of the running thread.
+Look = Callable[[], Usage]
 
 
 @cache
-def thread_usage() -> Callable[[], Usage] | None:
-    """Return :func:`usage`, or None where it does not count waits: some sandboxes do not."""
-    if not hasattr(resource, "RUSAGE_THREAD"):
+def look_at_thread() -> Look | None:
+    """Return what looks, or None where the system does not count waits: some sandboxes do not."""
+    if not hasattr(resource, "RUSAGE_THREAD"):  # it is no Linux
         return None
-    before = usage()
-    time.sleep(0.0001)
-    return usage if usage().waits > before.waits else None
+    look = partial(resource.getrusage, resource.RUSAGE_THREAD)
+    before = look()
+    for _ in range(WAITS):
+        time.sleep(0.001)  # on a full machine it may be over before the thread has begun to wait
+    return look if look().ru_nvcsw > before.ru_nvcsw else None
 
 
 class Pace:
@@ -50,7 +63,7 @@ class Pace:
     *look* returns the usage of the thread. None where the system does not tell it.
     """
 
-    def __init__(self, look: Callable[[], Usage] | None = None) -> None:
+    def __init__(self, look: Look | None = None) -> None:
         self._look = look
         self._before: Usage | None = None
         self._seconds = BATCH_WINDOW  # that a run takes, by experience, without its waits
@@ -72,19 +85,14 @@ class Pace:
         next one, and so does a run in which other processes had the CPU.
         """
         own = max(seconds - waited, 1e-6)  # as coroutines of one consumer may wait at once
-        if own > BATCH_WINDOW and self._has_only_lacked_cpu(own):
-            return
+        if own > BATCH_WINDOW and (before := self._before) is not None and self._look is not None:
+            self._before = now = self._look()
+            worked = now.ru_utime + now.ru_stime - before.ru_utime - before.ru_stime
+            if now.ru_nvcsw == before.ru_nvcsw and worked < own / 2:  # it only lacked the CPU
+                return
         self._runs += 1
         weight = 1.0 if own > self._seconds else max(PACE_DECAY, 1 / self._runs)
         self._seconds += (own - self._seconds) * weight
         waited = min(waited, 2 * self._waits + WAIT_STEP)
         self._waits += (waited - self._waits) * WAIT_WEIGHT
         self.count = max(1, min(BATCH_SIZE, int(BATCH_WINDOW / (self._seconds + self._waits))))
-
-    def _has_only_lacked_cpu(self, seconds: float) -> bool:
-        """Say whether a run of *seconds* has waited for nothing, and yet computed little."""
-        before, self._before = self._before, None
-        if before is None or self._look is None:
-            return False
-        self._before = now = self._look()
-        return now.waits == before.waits and now.seconds - before.seconds < seconds / 2

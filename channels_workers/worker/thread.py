@@ -28,7 +28,7 @@ from channels_workers.worker.identity import Identity
 from channels_workers.worker.in_flight import InFlight
 from channels_workers.worker.isolation import open_caches
 from channels_workers.worker.log_fields import delivery_fields
-from channels_workers.worker.pace import Pace, thread_usage
+from channels_workers.worker.pace import Pace, look_at_thread
 from channels_workers.worker.retries import without_frames
 from channels_workers.worker.runs import recorded
 
@@ -80,7 +80,7 @@ class Worker:
         self._rest = ended.wait
         self._in_flight = in_flight
         self._identity = identity
-        self._pace = Pace(thread_usage())
+        self._pace = Pace(look_at_thread())
         self._process = forks.current
         self._dispatch = recorded(dispatch)
         self.thread = Duty(self.batch.name, self.run)

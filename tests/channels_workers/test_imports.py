@@ -71,7 +71,7 @@ ROWS = [
     ["metrics.interface", "metrics.layer", "metrics.tasks", "metrics.worker"],
     ["metrics.computed", "metrics.labels"],
     [
-        *("context", "declarations", "django_parts", "interface.close_codes"),
+        *("context", "databases", "declarations", "django_parts", "interface.close_codes"),
         *("interface.resume.wire", "interface.types", "logs", "migrations", "models", "tables"),
     ],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution

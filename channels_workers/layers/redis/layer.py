@@ -14,7 +14,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.clock import LayerClock
 from channels_workers.layers.codec import Content
 from channels_workers.layers.history import Joined
-from channels_workers.layers.redis import kept_requests, requests, told, wire
+from channels_workers.layers.redis import commits, kept_requests, requests, told, wire
 from channels_workers.layers.redis.admin import RedisAdmin
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.kept import RedisKept
@@ -294,7 +294,7 @@ class RedisChannelLayer(WorkerLayer):
 
     def commit(self, finished: Finished) -> Committed:
         """Finish a delivery in one step; may be repeated after a connection error."""
-        (request,) = requests.commits([finished], self.get_capacity, self.histories)
+        (request,) = commits.requests([finished], self.get_capacity, self.histories)
         (reply,) = self.streams.call(request)
         return wire.read_committed(reply, self.get_capacity)
 
@@ -307,26 +307,14 @@ class RedisChannelLayer(WorkerLayer):
     ) -> tuple[list[Committed | Exception], list[Delivery]]:
         """Commit and pull in one write, unless the pull must read pending deliveries first."""
         pull = Pull(tuple(channels), finished[0].delivery.consumer, timeout, count)
-        commits = requests.commits(finished, self.get_capacity, self.histories)
-        replies, found = self.streams.call_and_pull(commits, pull)
-        return self._committed(commits, replies), found
+        sent = commits.requests(finished, self.get_capacity, self.histories)
+        replies, found = self.streams.call_and_pull(sent, pull)
+        return commits.results(sent, replies, self.client, self.get_capacity), found
 
     def commit_all(self, finished: Sequence[Finished]) -> list[Committed | Exception]:
         """Commit in one write."""
-        commits = requests.commits(finished, self.get_capacity, self.histories)
-        return self._committed(commits, self.streams.call_all(commits))
-
-    def _committed(
-        self, commits: Sequence[Request], replies: Sequence[Any]
-    ) -> list[Committed | Exception]:
-        found: list[Committed | Exception] = []
-        for request, reply in zip(commits, replies, strict=True):
-            if isinstance(reply, Exception):
-                error = self.client.explanation(reply)
-                found += [error] * request.messages
-            else:
-                found += wire.read_commits(reply, self.get_capacity)
-        return found
+        sent = commits.requests(finished, self.get_capacity, self.histories)
+        return commits.results(sent, self.streams.call_all(sent), self.client, self.get_capacity)
 
     def change_groups(self, delivery: Delivery, changes: Sequence[Join | Leave]) -> Committed:
         """Join and leave groups now; may be repeated after a connection error."""

@@ -16,7 +16,6 @@ from channels_workers.layers.types import (
     DELAY,
     KEPT_MARK,
     Delivery,
-    Finished,
     GroupSend,
     Join,
     Leave,
@@ -26,16 +25,11 @@ from channels_workers.layers.types import (
     Send,
     SendLater,
     Unreadable,
-    may_be_refused,
     new_id,
     server_of,
 )
 
 logger = logging.getLogger(__name__)
-
-#: How much one script commits at most (bytes), and what an operation counts beside its payload: no
-#: other process waits long for it, and no inbox entry gets large. A larger commit comes alone.
-MERGED_SIZE, OPERATION_COST = 65_536, 256
 
 #: Called once with the result of a request, or with an error.
 Done = Callable[[Any], object]
@@ -165,45 +159,6 @@ def _encode_since(since: Position | str | None) -> str:
     if since == OLDEST:
         return ""
     return "none" if isinstance(since, str) else str(since)
-
-
-def commits(
-    finished: Iterable[Finished],
-    capacity_of: Callable[[str], int],
-    histories: Histories | None = None,
-) -> list[Request]:
-    """Return the requests that commit *finished*, several in each; their replies are lists.
-
-    One whose sends a full channel may refuse has a request of its own.
-    """
-    found: list[Request] = []
-    merged, left = None, 0
-    for delivery, operations, session, ends, _ in finished:
-        saved, payload = session or ("", b"")
-        encoded = encode_operations(operations, capacity_of, histories)
-        arguments: Arguments = [
-            9 + len(encoded),
-            delivery.channel,
-            delivery.token,
-            delivery.consumer,
-            delivery.id,
-            delivery.reply_channel or "",
-            delivery.order,
-            saved,
-            payload,
-            "ends" if ends else "",
-            *encoded,
-        ]
-        left -= len(payload) + sum([len(each[1]) + OPERATION_COST for each in operations])
-        is_alone = bool(operations) and may_be_refused(operations)
-        if merged is None or left < 0 or is_alone:
-            made = Request("commit", arguments)
-            found.append(made)
-            merged, left = None if is_alone else made, MERGED_SIZE
-        else:
-            merged.arguments += arguments
-            merged.messages += 1
-    return found
 
 
 def connected(reply_channels: Iterable[str], size: int) -> Iterator[Request]:

@@ -34,6 +34,9 @@ from channels_workers.tracing import hooks
 #: Errors of Redis if a stream, or its consumer group, does not exist (any more).
 NO_STREAM = ("NOGROUP", "UNBLOCKED")
 
+#: The error if Redis does not know a script (any more).
+NO_SCRIPT = redis.exceptions.NoScriptError
+
 #: The error if a stream has its consumer group already.
 GROUP_EXISTS = "BUSYGROUP"
 
@@ -199,7 +202,8 @@ class Streams:
             replies = pipeline.read(len(requests))
             if meter.instruments is not None:
                 meter.answered(requests)
-            self._load_missing(pipeline, requests, replies)
+            if NO_SCRIPT in map(type, replies):
+                self._load_missing(pipeline, requests, replies)
         except Exception as error:
             self.client.explain(error)
             raise
@@ -215,7 +219,7 @@ class Streams:
         """
         if pull.consumer in self._recovering:
             return [self._try_call(request) for request in requests], []
-        pipeline = self._pipeline()
+        pipeline = self._pipelines.get(threading.get_ident()) or self._pipeline()
         try:
             pipeline.open()
             prefix, run, meter = self.client.prefix, pipeline.run, pipeline.meter
@@ -229,7 +233,8 @@ class Streams:
             if hooks.active is not None:
                 hooks.active.replied()
             found = self._read_pulled(pipeline, pull.consumer)
-            self._load_missing(pipeline, requests, replies)
+            if NO_SCRIPT in map(type, replies):
+                self._load_missing(pipeline, requests, replies)
         except Exception as error:
             self.recover(pull.consumer)
             self.client.explain(error)
@@ -239,7 +244,10 @@ class Streams:
     def _read_pulled(self, pipeline: BlockingPipeline, consumer: str) -> list[Delivery]:
         try:
             (reply,) = pipeline.read(1)
-            return self._readable(reply, consumer)
+            read = wire.read_streams(reply, self._prefix, consumer)
+            if read.unreadable:
+                self._give_up(read, consumer)
+            return read.deliveries
         except Exception:  # noqa: BLE001  (the next pull raises it)
             self.recover(consumer)
             return []
@@ -255,7 +263,7 @@ class Streams:
     ) -> None:
         """Repeat each of *requests* whose script Redis did not know."""
         for at, reply in enumerate(replies):
-            if isinstance(reply, redis.exceptions.NoScriptError):
+            if isinstance(reply, NO_SCRIPT):
                 replies[at] = self._load_and_call(pipeline, requests[at])
 
     def _load_and_call(self, pipeline: BlockingPipeline, request: Request) -> Any:
@@ -365,6 +373,11 @@ class Streams:
 
     def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
         read = wire.read_streams(reply, self._prefix, consumer)
+        self._give_up(read, consumer)
+        return read.deliveries
+
+    def _give_up(self, read: wire.Read, consumer: str) -> None:
+        """Make dead letters of what is unreadable."""
         for channel, token, error in read.unreadable:
             self._set_aside(channel, error)
             letter = [channel, token, consumer, f"{wire.UNREADABLE}: {error}"]
@@ -372,7 +385,6 @@ class Streams:
             self.client.call(Request("dead_letter", [*letter, *rest]))
             if (found := recorder.current()) is not None:
                 found.worker.dead_lettered(channel)
-        return read.deliveries
 
     def _set_aside(self, channel: str, error: MessageError) -> None:
         where, extra = f"A message of channel {channel}", fields("unreadable", channel=channel)

@@ -67,19 +67,6 @@ def read_committed(reply: bytes, capacity_of: Callable[[str], int]) -> Committed
     return committed
 
 
-def read_commits(
-    reply: Sequence[bytes], capacity_of: Callable[[str], int]
-) -> list[Committed | Exception]:
-    """Return the result or error of each commit in the reply of ``commit.lua``."""
-    found: list[Committed | Exception] = []
-    for each in reply:
-        try:
-            found.append(COMMITTED.get(each) or read_committed(each, capacity_of))
-        except (ChannelFull, RuntimeError) as error:  # the caller handles it
-            found.append(error)
-    return found
-
-
 class PublishResults(dict[bytes, Published]):
     """The results of ``publish.lua``, by its replies."""
 

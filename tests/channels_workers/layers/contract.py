@@ -710,6 +710,37 @@ class LayerContract:
         assert [recorder.messages for recorder in recorders] == [[{"text": "hi"}], [], [], []]
         assert recorders[2].releases == []
 
+    async def test_commits_in_one_request_act_one_after_the_other(self, process: Process) -> None:
+        """Each sees what those before it have done."""
+        ending, staying = await process.connected(), await process.joined("room")
+        await process.publish(ending, 1)
+        await process.layer.close(ending.channel, 1000)
+        await process.commit(await process.pull())
+        last = await process.pull()
+        await process.publish(staying, 1)
+        await process.layer.send("work", {"n": 1})
+        frame, other = await process.pull(RECEIVE), await process.pull("work")
+        lost, kept = Session(ending.channel, b"lost"), Session(staying.channel, b"kept")
+        finished = [
+            Finished(frame, [process.group_send("room", n=1)]),
+            Finished(last, [process.group_send("room", n=2)]),
+            Finished(other, [process.group_send("room", n=3)], lost),
+        ]
+        done = await asyncio.to_thread(process.layer.commit_all, finished)
+        assert done == [Committed.DONE] * 3
+        await staying.until(lambda: len(staying.messages) == 3)
+        assert [message["n"] for message in staying.messages] == [1, 2, 3]
+        assert staying.releases == [0, 1]
+        assert process.layer.load_session(ending.channel) is None
+        await process.publish(staying, 2)
+        again = Finished(await process.pull(), (), kept)
+        assert await asyncio.to_thread(process.layer.commit_all, [again, *finished]) == [
+            Committed.DONE,
+            *[Committed.STALE] * 3,
+        ]
+        assert process.layer.load_session(staying.channel) == b"kept"
+        assert len(staying.messages) == 3
+
     async def test_a_refused_commit_does_not_block_others(self, make_layer: MakeLayer) -> None:
         process = Process(make_layer(channel_capacity={"full": 0}))
         recorders = [await process.connect() for _ in range(2)]

@@ -211,7 +211,8 @@ async def test_an_unreadable_payload_becomes_a_dead_letter(
     foreign = RedisChannelLayer(hosts=[redis_server.url], symmetric_encryption_keys=["other"])
     client = await Client(application).accepted()
     with monkeypatch.context() as encrypted:
-        encrypted.setattr(layers[0].codec, "encode", foreign.codec.encode)
+        for name in ("encode", "encode_own"):
+            encrypted.setattr(layers[0].codec, name, foreign.codec.encode)
         client.send("secret")
         refused = Client(application)
         await refused.until(lambda: refused.types == ["close"])
