@@ -315,7 +315,7 @@ class Socket:
         """Read what the client may send now."""
         match sent:
             case Accept():
-                if self.protocol.order >= 0:  # else its token is waited for
+                if self.protocol.is_answered:
                     self._stop_waiting()
                 self.intake.gate.open()
             case CloseSocket():
