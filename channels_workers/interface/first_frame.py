@@ -84,7 +84,7 @@ class FirstFrameProtocol(WebSocketProtocol):
     @property
     def is_open(self) -> bool:
         """Whether neither side has closed."""
-        return self._state != CLOSED
+        return self.state != CLOSED
 
     @property
     def patience(self) -> float:
@@ -108,7 +108,7 @@ class FirstFrameProtocol(WebSocketProtocol):
 
     def receive(self, event: Event) -> Actions:
         """Take a ``websocket.receive`` event: the first one is the token."""
-        if self._state != CONNECTING:
+        if self.state != CONNECTING:
             return super().receive(event)
         if not self._is_waiting:
             return self._keep(event)
@@ -139,16 +139,16 @@ class FirstFrameProtocol(WebSocketProtocol):
 
     def reply(self, content: Content, to_group: bool = False) -> Sequence[Action]:
         """Take what a consumer sent to the reply channel or, if *to_group*, to a group."""
-        if self._state != CONNECTING:
+        if self.state != CONNECTING:
             return super().reply(content, to_group)
         if isinstance(content.get("expires"), int | float):
             self._expires = content["expires"]
         actions = super().reply(content, to_group)
-        return [*actions, *self._next()] if self._state == OPEN else actions
+        return [*actions, *self._next()] if self.state == OPEN else actions
 
     def time_out(self, is_local: bool = False) -> ClientActions:
         """Close the socket: its token, or the answer of its consumer, did not come in time."""
-        if not self._is_waiting or self._state != CONNECTING:
+        if not self._is_waiting or self.state != CONNECTING:
             return super().time_out(is_local)
         limit = self._settings.FIRST_FRAME_TIMEOUT
         self._log(logging.WARNING, NOTHING_CAME, limit, extra=self.fields("socket_refused"))
@@ -171,7 +171,7 @@ class FirstFrameProtocol(WebSocketProtocol):
 
     def close(self, code: Any = True, reason: str = "", outcome: str = REFUSED) -> ClientActions:
         """Close the socket; True stands for 1000. Without a token it counts as this *outcome*."""
-        if self._state != CONNECTING:
+        if self.state != CONNECTING:
             return super().close(code, reason, outcome)
         self._traffic.note_handshake(outcome, self._began)
         self._enter(CLOSED)
@@ -183,5 +183,5 @@ class FirstFrameProtocol(WebSocketProtocol):
     # To the layer
 
     def _next(self) -> Actions:
-        is_early = self._state == CONNECTING and self._end_code is None
+        is_early = self.state == CONNECTING and self._end_code is None
         return [] if is_early else super()._next()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from channels_workers.interface.actions import SendFrame
 from channels_workers.interface.types import Event
 
@@ -9,19 +11,18 @@ from channels_workers.interface.types import Event
 TEXT, BINARY = 0x81, 0x82
 
 
+@dataclass(slots=True)
 class SharedFrame:
     """A frame as an action and, once a server wants it, as the bytes that go to its transport.
 
-    Servers do not mask, so the bytes are the same for each client without compression.
+    Servers do not mask, so the bytes are the same for each client without compression. They are not
+    part of the action, which buffers keep.
     """
 
-    __slots__ = ("frame", "length", "wire")
-
-    def __init__(self, frame: SendFrame) -> None:
-        self.frame = frame
-        self.length = frame.length
-        #: The bytes, b"" until :meth:`encode` has made them.
-        self.wire = b""
+    frame: SendFrame
+    length: int
+    #: The bytes, b"" until :meth:`encode` has made them.
+    wire: bytes = b""
 
     def encode(self) -> bytes:
         """Return header and payload in one piece, and keep them."""

@@ -31,7 +31,6 @@ from channels_workers.interface.close_codes import (
     TOKEN_EXPIRED,
     TOO_MANY_FRAMES,
 )
-from channels_workers.interface.frames import SharedFrame
 from channels_workers.interface.orphans import bound_orphans
 from channels_workers.interface.replies import (
     close_code,
@@ -96,7 +95,7 @@ class WebSocketProtocol:
     __slots__ = (
         *("_backlog", "_close_code", "_end_code", "_episodes", "_handshake", "_held"),
         *("_began", "_held_size", "_in_flight", "_is_finished", "_counted", "_name"),
-        *("_offered", "_order", "_state", "_subprotocol", "_traffic", "limits", "path"),
+        *("_offered", "_order", "state", "_subprotocol", "_traffic", "limits", "path"),
         *("pending", "request_id"),
     )
 
@@ -117,7 +116,7 @@ class WebSocketProtocol:
         self._backlog = Backlog() if backlog is None else backlog
         self._traffic = Traffic() if traffic is None else traffic
         self._name = ""  # its reply channel, once it has one
-        self._state = CONNECTING
+        self.state = CONNECTING
         self._began = 0.0  # when its handshake began, with metrics
         self._counted = ""  # the state as which the traffic counts it
         self._handshake: Content | None = connect_content(scope)  # until it is published
@@ -138,7 +137,7 @@ class WebSocketProtocol:
     @property
     def is_connecting(self) -> bool:
         """Whether the handshake is not answered yet."""
-        return self._state == CONNECTING
+        return self.state == CONNECTING
 
     @property
     def is_answered(self) -> bool:
@@ -148,12 +147,12 @@ class WebSocketProtocol:
     @property
     def is_open(self) -> bool:
         """Whether the handshake was accepted, and neither side has closed since."""
-        return self._state == OPEN
+        return self.state == OPEN
 
     @property
     def is_closed(self) -> bool:
         """Whether it was closed or refused, or its client has left."""
-        return self._state == CLOSED
+        return self.state == CLOSED
 
     @property
     def has_ended(self) -> bool:
@@ -241,7 +240,7 @@ class WebSocketProtocol:
         limits, backlog, traffic = self.limits, self._backlog, self._traffic
         traffic.frames_received += 1
         traffic.received_bytes += size
-        if self._state != OPEN:
+        if self.state != OPEN:
             return []
         if size > limits.FRAME_SIZE:
             return [*self._close_at_limit(FRAME_TOO_LARGE, "a frame of it has %d bytes", size)]
@@ -310,9 +309,9 @@ class WebSocketProtocol:
             return
         self._end_code = int(self._close_code or code or ABNORMAL)  # some servers give an enum
         self._drop_held()
-        if self._state == CONNECTING:
+        if self.state == CONNECTING:
             self._traffic.note_handshake(ABANDONED if by == CLIENT else FAILED, self._began)
-        elif self._state == OPEN:
+        elif self.state == OPEN:
             self._traffic.note_close(self._end_code, by)
         self._enter(CLOSED)
 
@@ -341,7 +340,7 @@ class WebSocketProtocol:
 
     def expire(self) -> ClientActions:
         """Close it: the time that a consumer set with ``expires`` has come."""
-        if self._state == CLOSED:
+        if self.state == CLOSED:
             return []
         extra = self.fields("token_expired", TOKEN_EXPIRED)
         self._log(logging.INFO, "Closing %s: its token has expired", extra=extra)
@@ -367,20 +366,13 @@ class WebSocketProtocol:
 
     # From the layer
 
-    def frame_of(self, content: Content) -> SharedFrame | None:
-        """Return the frame of *content* if that asks for nothing else, and the socket is open."""
-        if self._state != OPEN:
-            return None
-        made = latest.made
-        return made.frame if made.content is content else latest.make(content).frame
-
     def reply(self, content: Content, to_group: bool = False) -> Sequence[Action]:
         """Take what a consumer sent to the reply channel or, if *to_group*, to a group.
 
         While the connect consumer runs, only the reply channel answers the handshake. What goes to
         groups follows the answer.
         """
-        if self._state == OPEN:
+        if self.state == OPEN:
             sends = latest.sends_of(content)
             close = content.get("close")
             if close:
@@ -392,12 +384,12 @@ class WebSocketProtocol:
             if not sends:
                 self._note_problem(content)
             return sends
-        if self._state != CONNECTING:
+        if self.state != CONNECTING:
             return []
         if to_group and self._in_flight is not None:
             return self._hold(content)
         actions = self._reply_to_handshake(content)
-        return actions if self._state == CONNECTING else [*actions, *self._let_go()]
+        return actions if self.state == CONNECTING else [*actions, *self._let_go()]
 
     def _hold(self, content: Content) -> ClientActions:
         """Hold a message to a group until the handshake is answered."""
@@ -439,7 +431,7 @@ class WebSocketProtocol:
             actions = self._accept(subprotocol) + actions
         else:
             self._note_problem(content)
-        if self._state == OPEN and content.get("close"):
+        if self.state == OPEN and content.get("close"):
             actions = actions + self.close(content["close"], close_reason(content))
         return [*deadline_of(content), *actions]
 
@@ -472,7 +464,7 @@ class WebSocketProtocol:
             self._backlog.frames -= 1
             if frame.received:
                 self._traffic.note_committed(frame.received)
-        if order == 0 and self._state == CONNECTING:
+        if order == 0 and self.state == CONNECTING:
             accepts = self._accept() if self.limits.CONNECT == "accept" else []
             return [*accepts, *self._let_go(), *self._next()]
         return self._next() if self.pending.frames or self._end_code is not None else []
@@ -506,7 +498,7 @@ class WebSocketProtocol:
 
         The layer *is_local* if only workers in this process could have answered.
         """
-        if self._state != CONNECTING:
+        if self.state != CONNECTING:
             return []
         reason = NO_WORKER_HERE if is_local else NO_WORKER
         if self._order == 0 and self._in_flight is None:
@@ -519,7 +511,7 @@ class WebSocketProtocol:
         self._traffic.admission.end(self)
         if self._counted:
             self._count_as(SOCKET_STATES[state])
-        self._state = state
+        self.state = state
 
     # To the client
 
@@ -538,8 +530,8 @@ class WebSocketProtocol:
 
     def close(self, code: Any = True, reason: str = "", outcome: str = REFUSED) -> ClientActions:
         """Close the socket; True stands for 1000. A handshake is refused, with this *outcome*."""
-        if self._state != OPEN:
-            return self._refuse(outcome) if self._state == CONNECTING else []
+        if self.state != OPEN:
+            return self._refuse(outcome) if self.state == CONNECTING else []
         self._close_code = close_code(code)
         self._traffic.note_close(self._close_code, SERVER)
         self._enter(CLOSED)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from channels_workers.bearer.wire import TOKEN_KEY
@@ -122,20 +123,16 @@ def sends_of(content: Content) -> ClientActions:
     return []
 
 
+@dataclass(slots=True)
 class Made:
-    """What one content asks for, made once for all who get it."""
+    """What one content asks for, made once for all who get it.
 
-    __slots__ = ("content", "frame", "sends")
+    It has a *frame* if it asks an open socket for nothing else than to send that.
+    """
 
-    def __init__(self, content: Content, sends: ClientActions) -> None:
-        self.content = content
-        self.sends = sends
-        #: The frame that it sends, if it asks an open socket for nothing else.
-        self.frame: SharedFrame | None = None
-        if not OTHER_KEYS.intersection(content):
-            match sends:
-                case [SendFrame() as frame]:
-                    self.frame = SharedFrame(frame)
+    content: Content
+    sends: ClientActions
+    frame: SharedFrame | None = None
 
 
 class Latest:
@@ -152,7 +149,11 @@ class Latest:
 
     def make(self, content: Content) -> Made:
         """Return what is made of *content*, and keep it in place of what was made before."""
-        made = self.made = Made(content, sends_of(content))
+        made = Made(content, sends_of(content))
+        match made.sends:
+            case [SendFrame() as frame] if not OTHER_KEYS.intersection(content):
+                made.frame = SharedFrame(frame, frame.length)
+        self.made = made
         return made
 
     def sends_of(self, content: Content) -> ClientActions:

@@ -35,10 +35,10 @@ from channels_workers.interface.incoming import Intake, gate_for
 from channels_workers.interface.outgoing import Outgoing
 from channels_workers.interface.outgoing_kinds import outgoing_for
 from channels_workers.interface.protocol import WebSocketProtocol
-from channels_workers.interface.replies import disconnect_content
+from channels_workers.interface.replies import disconnect_content, latest
 from channels_workers.interface.servers.gate import FRAGMENTS
 from channels_workers.interface.servers.stalls import StallDetector
-from channels_workers.interface.traffic import Traffic
+from channels_workers.interface.traffic import OPEN, Traffic
 from channels_workers.interface.types import Event, Send
 from channels_workers.interface.unread import Unread
 from channels_workers.layers.base import WorkerLayer
@@ -258,9 +258,11 @@ class Socket:
 
     def deliver(self, content: Content, to_group: bool = False) -> None:
         """Take a message to the reply channel or, if *to_group*, to a group that it is in."""
-        shared = self.protocol.frame_of(content)
-        if shared is not None:
-            self.outgoing.put_shared(shared)
+        made = latest.made
+        if made.content is not content:
+            made = latest.make(content)
+        if made.frame is not None and self.protocol.state == OPEN:
+            self.outgoing.put_shared(made.frame)
             return
         for action in self.protocol.reply(content, to_group):
             if isinstance(action, SendFrame):

@@ -30,6 +30,9 @@ if os.environ.get("SERVER_PARTS_ARE_MISSING"):
 def connect(message: Message) -> None:
     if message["path"] == "/empty/":
         message.reply_channel.send({"text": ""})
+    elif message["path"] == "/large/":
+        message.reply_channel.send({"text": "é" * 250_000})
+        message.reply_channel.send({"bytes": bytes(500_000)})
     elif message["path"] == "/other/":
         message.reply_channel.send({"accept": True, "subprotocol": "other"})
     else:

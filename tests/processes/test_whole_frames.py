@@ -76,6 +76,15 @@ def test_an_empty_text_accepts_and_is_sent(address: str) -> None:
         assert socket.recv(60) == ""
 
 
+@pytest.mark.parametrize("compression", ["deflate", None])
+def test_frames_larger_than_clients_may_send_arrive(compression: str | None, address: str) -> None:
+    with connect(
+        f"{address}/large/", compression=compression, open_timeout=60, ping_interval=None
+    ) as socket:
+        assert socket.recv(60) == "é" * 250_000
+        assert socket.recv(60) == bytes(500_000)
+
+
 @pytest.mark.parametrize("offered", [None, ["chat", "talk"]])
 def test_a_subprotocol_that_was_not_offered_is_refused_at_once(
     offered: list[Subprotocol] | None, address: str

@@ -112,7 +112,7 @@ class ResumableProtocol(WebSocketProtocol):
     @property
     def is_open(self) -> bool:
         """Whether its client is there."""
-        return self._state == OPEN and self._presence is Presence.PRESENT
+        return self.state == OPEN and self._presence is Presence.PRESENT
 
     @property
     def has_client(self) -> bool:
@@ -122,12 +122,12 @@ class ResumableProtocol(WebSocketProtocol):
     @property
     def is_parked(self) -> bool:
         """Whether it waits for its client."""
-        return self._state == OPEN and self._presence is not Presence.PRESENT
+        return self.state == OPEN and self._presence is not Presence.PRESENT
 
     @property
     def can_resume(self) -> bool:
         """Whether a client may go on with it."""
-        return self._state == OPEN and self._end_code is None
+        return self.state == OPEN and self._end_code is None
 
     def outlives(self, code: int | None) -> bool:
         """Say whether it goes on after its socket has ended with *code*."""
@@ -196,7 +196,7 @@ class ResumableProtocol(WebSocketProtocol):
     def finish(self) -> Actions:
         """End what was closed while no client was there."""
         is_alone = self._presence is Presence.ABSENT and self._end_code is None
-        return super().end(None) if is_alone and self._state == CLOSED else []
+        return super().end(None) if is_alone and self.state == CLOSED else []
 
     # The client comes back
 
@@ -213,7 +213,7 @@ class ResumableProtocol(WebSocketProtocol):
     def adopt(self, name: str, scope: Scope, received: int, standing: Standing) -> None:
         """Become the connection *name* of another server, while its client waits here."""
         self._name, self._handshake = name, None
-        self._state = OPEN
+        self.state = OPEN
         self._count_as(PARKED)
         self._order, self._resumes = standing.order, standing.order - standing.received
         self._is_gap, self._in_flight = standing.is_gap, standing.in_flight
@@ -263,7 +263,7 @@ class ResumableProtocol(WebSocketProtocol):
 
     def time_out(self, is_local: bool = False) -> ClientActions:
         """Refuse a handshake that nobody answered in time. The connection may still be resumed."""
-        if self._presence is not Presence.WAITING or self._state != OPEN:
+        if self._presence is not Presence.WAITING or self.state != OPEN:
             return super().time_out(is_local)
         reason, timeout = NO_WORKER_HERE if is_local else NO_WORKER, self.limits.HANDSHAKE_TIMEOUT
         self._log(logging.WARNING, reason, timeout, extra=self.fields("handshake_timeout"))
@@ -294,7 +294,7 @@ class ResumableProtocol(WebSocketProtocol):
         """
         closes = self._send_away(REPLACED)
         frames, is_gap = self.replay.after(received)
-        self._state, self._presence = CLOSED, Presence.ABSENT
+        self.state, self._presence = CLOSED, Presence.ABSENT
         self.forget()
         return closes, None if is_gap else frames
 
@@ -351,7 +351,7 @@ class ResumableProtocol(WebSocketProtocol):
         """Note that a worker has finished the message *order*."""
         is_answer = self._is_asked() and order == self._order
         actions = super().release(order)
-        if is_answer and self._presence is Presence.WAITING and self._state == OPEN:
+        if is_answer and self._presence is Presence.WAITING and self.state == OPEN:
             return [*self.go_on(), *actions]
         return actions
 
@@ -364,7 +364,7 @@ class ResumableProtocol(WebSocketProtocol):
 
     def close(self, code: Any = True, reason: str = "", outcome: str = REFUSED) -> ClientActions:
         """Close the socket; True stands for 1000. Without a client the connection just ends."""
-        if self._state != OPEN or self._presence is Presence.PRESENT:
+        if self.state != OPEN or self._presence is Presence.PRESENT:
             return super().close(code, reason, outcome)
         self._close_code = close_code(code)
         self._enter(CLOSED)

@@ -181,6 +181,7 @@ class Line(WebSocketServerProtocol):  # type: ignore[misc]
 
     state = WebSocketServerProtocol.STATE_OPEN
     closeHandshakeTimeout = 1.0  # noqa: N815
+    maxMessagePayloadSize = 0  # noqa: N815
 
     def __init__(self) -> None:
         near, self.client = socket.socketpair()

@@ -12,8 +12,11 @@ from channels_workers.interface.types import Event
 #: close frame, and earlier frames, before the client has read them.
 CLOSE_HANDSHAKE_TIMEOUT = 10.0
 
-#: What sending needs: reasons of a close, and empty frames, which Daphne's own `send` drops.
-SEND_PARTS = ("closeHandshakeTimeout", "sendClose", "sendMessage", "state", "STATE_OPEN")
+#: What sending needs: reasons of a close, and frames that Daphne's own `send` drops.
+SEND_PARTS = (
+    *("closeHandshakeTimeout", "maxMessagePayloadSize", "sendClose", "sendMessage", "state"),
+    "STATE_OPEN",
+)
 
 #: What sending a whole frame needs: the state, what changes a frame, and what counts it.
 DIRECT_PARTS = (
@@ -33,7 +36,7 @@ GATE_PARTS = (
 
 
 def missing_send_parts(protocol: Any) -> list[str]:
-    """Return what :func:`close_open` and :func:`send_empty` need and *protocol* does not have."""
+    """Return what :func:`close_open` and :func:`send_unlike` need and *protocol* does not have."""
     return [f"protocol.{name}" for name in parts.missing(protocol, SEND_PARTS)]
 
 
@@ -78,11 +81,21 @@ def close_open(protocol: Any, event: Event) -> bool:
     return True
 
 
-def send_empty(protocol: Any, *, is_binary: bool) -> bool:
-    """Send an empty frame; False if the socket is not open."""
+def send_unlike(protocol: Any, event: Event, length: int) -> bool:
+    """Send a frame that Daphne's own `send` drops; False if the socket is not open.
+
+    It drops empty frames, and those that are larger than what its clients may send.
+    """
     if protocol.state != protocol.STATE_OPEN:
         return False
-    protocol.sendMessage(b"", is_binary)
+    text, limit = event.get("text"), protocol.maxMessagePayloadSize
+    if length and not 0 < limit < length:
+        return False
+    protocol.maxMessagePayloadSize = 0
+    try:
+        protocol.sendMessage(event["bytes"] if text is None else text.encode(), text is None)
+    finally:
+        protocol.maxMessagePayloadSize = limit
     return True
 
 

@@ -94,7 +94,7 @@ class DaphneOutgoing(Outgoing):
             return
         transport = getattr(self._protocol, "transport", None)
         is_behind = transport is not None and twisted.unsent_bytes(transport) > 0
-        if action.length or not self._goes_round(action):
+        if not self._goes_round(action):
             self._begin(action)
         if transport is None:
             return
@@ -106,14 +106,13 @@ class DaphneOutgoing(Outgoing):
             self.look()
 
     def _goes_round(self, action: ClientAction) -> bool:
-        """Do what Daphne's own `send` does not: reasons of a close, and empty frames."""
+        """Do what Daphne's own `send` does not: reasons of a close, empty and large frames."""
         match action:
             case CloseSocket():
                 return autobahn.close_open(self._protocol, action.event)
-            case SendFrame(length=0):
-                if autobahn.send_empty(self._protocol, is_binary="bytes" in action.event):
-                    self.traffic.frames_sent += 1
-                    self.traffic.note_sent(self.traffic.committed_at())
+            case SendFrame(event, length):
+                if autobahn.send_unlike(self._protocol, event, length):
+                    self._count(length)
                     return True
         return False
 
