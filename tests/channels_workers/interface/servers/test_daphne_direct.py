@@ -217,13 +217,15 @@ class Encrypted:
 
     def __init__(self, socket: Socket, folder: Path) -> None:
         made = make_certificate(folder, "site", "localhost")
-        context = DefaultOpenSSLContextFactory(str(made.key), str(made.file))
-        self.clock = Clock()
-        plain = Factory.forProtocol(Protocol)
-        factory = TLSMemoryBIOFactory(context, False, plain, clock=self.clock)
-        self.raw, self.line = socket.transport, socket.client
-        socket.transport = self.raw.protocol = factory.buildProtocol(None)  # type: ignore[arg-type]
-        socket.transport.makeConnection(self.raw)
+        context: Any = DefaultOpenSSLContextFactory(str(made.key), str(made.file))  # type: ignore[no-untyped-call]
+        self.clock: Any = Clock()
+        plain: Any = Factory.forProtocol(Protocol)
+        factory = TLSMemoryBIOFactory(context, False, plain, self.clock)
+        self.raw: Any = socket.transport
+        self.line = socket.client
+        protocol: Any = factory.buildProtocol(None)
+        socket.transport = self.raw.protocol = protocol
+        protocol.makeConnection(self.raw)
         trusted = ssl.create_default_context(cafile=str(made.file))
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._client = trusted.wrap_bio(self._in, self._out, server_hostname="localhost")
