@@ -142,7 +142,7 @@ class WebSocketProtocol:
     @property
     def is_answered(self) -> bool:
         """Whether workers have answered; a socket may be accepted before that."""
-        return self._state != CONNECTING
+        return self.state != CONNECTING
 
     @property
     def is_open(self) -> bool:
