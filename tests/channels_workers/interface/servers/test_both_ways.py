@@ -83,7 +83,13 @@ class Wire(StringTransport):
 
 async def by_daphne(kind: Any, data: bytes) -> End:
     application = Application()
-    server = daphne.server.Server(application, endpoints=["unused"], root_path="/root")
+    server = daphne.server.Server(
+        application,
+        endpoints=["unused"],
+        root_path="/root",
+        proxy_forwarded_address_header="X-Forwarded-For",
+        proxy_forwarded_proto_header="X-Forwarded-Proto",
+    )
     server.connections = {}
     factory = kind(server)
     factory.reactor = Clock()
@@ -117,7 +123,7 @@ names = st.sampled_from(
         "X-Forwarded-For",
         "Cookie",
         "Content-Length",
-        "Via",
+        "X-Forwarded-Proto",
         "Expect",
         "Origin",
         "Sec-WebSocket-Protocol",
