@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-#: What a server of channels-workers says in the reason of close codes 4013 and 4014, before the seconds.
+#: What a server of channels-workers says before the seconds, in the reason of close codes 4013 and
+#: 4014.
 _RETURN = "retry-after: "
 
 #: The longest delay that a server can ask for (s).
