@@ -144,6 +144,7 @@ class Interface:
         if socket is None:
             return
         self._served.add(socket)
+        socket.listen(receive)
         try:
             while not socket.broken:
                 event = await receive()

@@ -39,7 +39,7 @@ from channels_workers.interface.replies import disconnect_content
 from channels_workers.interface.servers.gate import FRAGMENTS
 from channels_workers.interface.servers.stalls import StallDetector
 from channels_workers.interface.traffic import Traffic
-from channels_workers.interface.types import Event, Send
+from channels_workers.interface.types import Event, Receive, Send
 from channels_workers.interface.unread import Unread
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
@@ -191,6 +191,10 @@ class Socket:
 
     # From the client
 
+    def listen(self, receive: Receive) -> None:
+        """Take frames at once where that is possible, before *receive* would return them."""
+        self.intake.gate.hand_frames_to(self.receive, receive)
+
     def receive(self, event: Event) -> None:
         """Take a frame."""
         intake = self.intake
@@ -205,7 +209,8 @@ class Socket:
                     self._perform(actions)
                     if self.protocol.pending.frames:
                         intake.count()
-        intake.regulate()
+        if intake.gate.is_paused or intake.gate.rest or self.protocol.pending.frames:
+            intake.regulate()
 
     def lose_frames(self) -> None:
         """Drop what is pending, and close the socket."""
@@ -271,7 +276,9 @@ class Socket:
         """Note that a worker has finished the message *order*."""
         if actions := self.protocol.release(order):
             self._perform(actions)
-        self.intake.regulate()
+        intake = self.intake
+        if intake.gate.is_paused or intake.gate.rest or self.protocol.pending.frames:
+            intake.regulate()
 
     def evicted(self) -> None:
         """Close the socket: the layer does not know it any more."""

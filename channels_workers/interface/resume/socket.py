@@ -18,7 +18,7 @@ from channels_workers.interface.resume.protocol import ResumableProtocol, Standi
 from channels_workers.interface.resume.replay import ReplayedOutgoing, to_contents
 from channels_workers.interface.resume.tokens import Ticket
 from channels_workers.interface.socket import Socket, Sockets
-from channels_workers.interface.types import Event, Scope, Send
+from channels_workers.interface.types import Event, Receive, Scope, Send
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.kept import Adopted
@@ -70,6 +70,11 @@ class Attachment:
     def broken(self) -> bool:
         """Whether nothing more is to be read of it."""
         return not self._is_current or self.socket.broken
+
+    def listen(self, receive: Receive) -> None:
+        """Take frames at once where that is possible; see :meth:`Socket.listen`."""
+        if self._is_current:
+            self.socket.intake.gate.hand_frames_to(self.receive, receive)
 
     def receive(self, event: Event) -> None:
         """Take a frame."""

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 
 from channels_workers.interface.servers.turns import turns
+from channels_workers.interface.types import Event, Receive
 from channels_workers.log_limits import Episodes
 from channels_workers.logs import fields
 
@@ -36,7 +37,7 @@ class Gate:
     """
 
     __slots__ = (
-        *("_at", "_broken", "_heard", "_is_open", "_piece_size", "_waits"),
+        *("_at", "_broken", "_heard", "_is_handing", "_is_open", "_piece_size", "_waits"),
         *("is_held", "is_paused", "rest"),
     )
 
@@ -47,7 +48,7 @@ class Gate:
         self.is_held = self.is_paused = False
         self.rest, self._at = b"", 0  # what was read, and how much of it was handed on
         self._heard, self._broken = heard, broken
-        self._is_open = self._waits = False
+        self._is_open = self._waits = self._is_handing = False
         self._piece_size = PIECE
 
     def take(self, data: bytes) -> None:
@@ -83,8 +84,11 @@ class Gate:
     def go_on(self, has_turn: bool = False) -> None:
         """Hand on what was read, as long as the application has taken what came before.
 
-        It *has_turn* for the first piece if it has waited for that.
+        It *has_turn* for the first piece if it has waited for that. A frame on its direct way to
+        its socket may call this while its piece is handed on, which goes on by itself.
         """
+        if self._is_handing:
+            return
         while self.rest and self._is_open and not self.is_held and not self._is_busy():
             if not (has_turn or self._has_turn()):
                 break
@@ -113,11 +117,14 @@ class Gate:
 
     def _handed_on(self, piece: bytes) -> bool:
         """Let the server take *piece*; return False if it failed on it."""
+        self._is_handing = True
         try:
             self._hand_on(piece)
         except Exception as error:  # noqa: BLE001  (the server's own; it must harm this client alone)
             self._note_failure(error)
             return False
+        finally:
+            self._is_handing = False
         self._look()
         return True
 
@@ -159,6 +166,12 @@ class Gate:
             self.go_on()
 
     # What each server has of its own
+
+    def hand_frames_to(self, take: Callable[[Event], object], receive: Receive) -> None:
+        """Hand each frame to *take* at once, without the task that awaits *receive*.
+
+        A server that cannot do that, or whose *receive* has something around it, goes on as before.
+        """
 
     def descriptor(self) -> int:
         """Return the file descriptor of the connection; -1 if it has none."""

@@ -32,3 +32,8 @@ def report(text: str, *args: object, extra: dict[str, str | int]) -> None:
 def forget() -> None:
     """Report everything again, for tests."""
     _reported.clear()
+
+
+def is_method_of(owner: object, function: object) -> bool:
+    """Say whether *function* is a method of *owner* itself, with nothing around it."""
+    return owner is not None and getattr(function, "__self__", None) is owner

@@ -124,13 +124,30 @@ class InboxReader:
         else:
             self._process(entries)
 
-    def _process(self, entries: deque[InboxEntry]) -> None:
+    def _process(self, entries: deque[InboxEntry]) -> None:  # noqa: C901  (no call for each entry)
         if self._trouble.done():  # the reader was cancelled meanwhile
             return
-        until = time.monotonic() + TURN
+        until, server = time.monotonic() + TURN, self.server
         try:
             while entries:
-                self._process_entry(entries.popleft())
+                entry, before = entries.popleft(), server.position
+                try:  # without a call for each entry
+                    departures = server.process(entry)
+                    if departures or server.was_flushed or server.kept.hand_overs:
+                        self._pass_on(departures)
+                    size = sum([len(operation.value) for operation in entry.operations])
+                    self._largest = max(self._largest, size)
+                    self._untrimmed += size
+                    if self._untrimmed > UNTRIMMED:
+                        self._untrimmed = 0
+                        self.listener.trim_inbox()
+                except Exception:  # it must not stop those behind it
+                    extra = fields("inbox_failed", process_id=server.id)
+                    logger.exception("Inbox entry %s failed", entry.id, extra=extra)
+                    server.position = entry.id
+                if len(entry.id) > LONGEST_ID:
+                    server.position = before  # all later entries will have a smaller id
+                    raise NoIdsLeft(f"Entry {entry.id} of an inbox leaves no ids for others.")
                 if entries and time.monotonic() > until:
                     self.loop.call_soon(self._process, entries)
                     return
@@ -144,29 +161,15 @@ class InboxReader:
         except Exception as error:  # noqa: BLE001  (see read)
             self._stop(error)
 
-    def _process_entry(self, entry: InboxEntry) -> None:
-        before = self.server.position
-        try:
-            if departures := self.server.process(entry):
-                self.listener.depart(departures)
-            if self.server.was_flushed:
-                self.server.was_flushed = False
-                self.listener.republish()
-            if self.server.kept.hand_overs:
-                self.listener.hand_over(self.server.kept.take_hand_overs())
-            size = sum(len(operation.value) for operation in entry.operations)
-            self._largest = max(self._largest, size)
-            self._untrimmed += size
-            if self._untrimmed > UNTRIMMED:
-                self._untrimmed = 0
-                self.listener.trim_inbox()
-        except Exception:  # it must not stop those behind it
-            extra = fields("inbox_failed", process_id=self.server.id)
-            logger.exception("Inbox entry %s failed", entry.id, extra=extra)
-            self.server.position = entry.id
-        if len(entry.id) > LONGEST_ID:
-            self.server.position = before  # all later entries will have a smaller id
-            raise NoIdsLeft(f"Entry {entry.id} of an inbox leaves no ids for others.")
+    def _pass_on(self, departures: list[Departure]) -> None:
+        """Tell the listener what an entry has caused."""
+        if departures:
+            self.listener.depart(departures)
+        if self.server.was_flushed:
+            self.server.was_flushed = False
+            self.listener.republish()
+        if self.server.kept.hand_overs:
+            self.listener.hand_over(self.server.kept.take_hand_overs())
 
     def _stop(self, error: Exception) -> None:
         if not self._trouble.done():

@@ -176,13 +176,20 @@ class RedisChannelLayer(WorkerLayer):
         done: Callable[[Published | Exception], object],
     ) -> None:
         """Publish a message of a connection, exactly once; call *done* after that."""
-        session, asked = self.living_session(), reply_channel
+        session, asked = self._server_session, reply_channel
+        if (  # a call less for each message
+            session is None
+            or self._server is None
+            or session.writer.has_ended
+            or session.loop.is_closed()
+        ):
+            session = self.living_session()
         if KEPT_MARK in reply_channel:
             asked = kept_requests.asked(session.server.kept.claim(reply_channel), reply_channel)
             if channel == RESUME:
                 session.server.kept.note_resume(reply_channel)
         message: Arguments = [channel, asked, order, payload, disconnect_payload]
-        request = Request("publish", message, in_epoch=True, read=wire.read_published)
+        request = Request("publish", message, in_epoch=True, read=wire.PUBLISHED.__getitem__)
         session.writer.add(request, done)
 
     async def close(self, reply_channel: str, code: int) -> Closed:

@@ -27,9 +27,8 @@ GROUP = "workers"
 #: How many field names and values a message has at most; ``lib/keys.lua`` has the same number.
 MOST_FIELDS = 64
 
-#: The results of scripts, by their replies.
+#: The results of ``commit.lua``, by its replies.
 COMMITTED = {each.value.encode(): each for each in Committed}
-PUBLISHED = {each.value.encode(): each for each in Published}
 
 #: The kinds of inbox operations, as they are written.
 INBOX_KINDS = {kind.value: kind for kind in InboxKind}
@@ -68,13 +67,17 @@ def read_committed(reply: bytes, capacity_of: Callable[[str], int]) -> Committed
     return committed
 
 
-def read_published(reply: bytes) -> Published:
-    """Return the result of ``publish.lua``, or raise :class:`ServerEvicted` or RuntimeError."""
-    if (published := PUBLISHED.get(reply)) is not None:
-        return published
-    if reply == b"evicted":
-        raise ServerEvicted("This server is not registered in the layer.")
-    raise RuntimeError(reply.decode())
+class PublishResults(dict[bytes, Published]):
+    """The results of ``publish.lua``, by its replies."""
+
+    def __missing__(self, reply: bytes) -> Published:
+        """Raise :class:`ServerEvicted` or RuntimeError."""
+        if reply == b"evicted":
+            raise ServerEvicted("This server is not registered in the layer.")
+        raise RuntimeError(reply.decode())
+
+
+PUBLISHED = PublishResults((each.value.encode(), each) for each in Published)
 
 
 def read_joined(reply: Sequence[Any]) -> Joined | None:

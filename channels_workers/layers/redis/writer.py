@@ -130,7 +130,8 @@ class Writer:
             return
         self._is_busy = len(requests) > 1
         prefix, run, known = self.prefix, pipeline.run, self._registration
-        calls = self._calls = grouped(requests)
+        calls = grouped(requests) if self._is_busy else [Call(requests[0], requests)]
+        self._calls = calls
         try:
             data = b"".join([pack(each.command(prefix, run, known)) for each, _ in calls])
         except (TypeError, UnicodeEncodeError) as error:  # they can never be written
@@ -142,15 +143,24 @@ class Writer:
                 pipeline.meter.began = time.monotonic()
             pipeline.start(data, len(calls), self._written)
 
-    def _written(self, replies: list[Any] | Exception) -> None:
+    def _written(self, replies: list[Any] | Exception) -> None:  # noqa: C901  (no call for each write)
         requests = self._in_flight  # until all have results: what callbacks add must wait
         if len(self._calls) < len(requests) and not isinstance(replies, Exception):
             replies = ungrouped(self._calls, replies)
         pipeline = self._pipeline
         if pipeline is not None and pipeline.meter.instruments is not None:
             pipeline.meter.answered_by(requests, replies)
+        error: Exception | None = None
+        if isinstance(replies, Exception):
+            error, replies = replies, [replies] * len(requests)
         try:
-            error = self._answer_all(requests, replies)
+            for at, (request, reply) in enumerate(zip(requests, replies, strict=True)):
+                if error is not None or (
+                    isinstance(reply, Exception) and cannot_be_done_now(reply)
+                ):
+                    error = self._put_off(requests[at:], replies[at:])
+                    break
+                _answer(request, reply)
         finally:
             self._in_flight, self._calls = [], []
         if error is not None:
@@ -167,21 +177,13 @@ class Writer:
             if not self._trouble.done():
                 self._trouble.set_result(error)
 
-    def _answer_all(
-        self, requests: list[Request], replies: list[Any] | Exception
-    ) -> Exception | None:
-        """Answer *requests*; keep those from the first that Redis cannot carry out now."""
-        if isinstance(replies, Exception):
-            self._waiting[:0] = self._keep_repeatable(requests, replies)
-            return replies
-        for at, (request, reply) in enumerate(zip(requests, replies, strict=True)):
-            if isinstance(reply, Exception) and cannot_be_done_now(reply):
-                if hosts.is_loss(reply):
-                    request.doubt(self._registration)
-                self._waiting[:0] = self._keep_repeatable(requests[at:], reply, replies[at:])
-                return next(filter(is_unknown, replies[at:]), reply)
-            _answer(request, reply)
-        return None
+    def _put_off(self, requests: list[Request], replies: list[Any]) -> Exception:
+        """Keep *requests*, the first of which Redis cannot carry out now; return why."""
+        error: Exception = replies[0]
+        if hosts.is_loss(error):
+            requests[0].doubt(self._registration)
+        self._waiting[:0] = self._keep_repeatable(requests, error, replies)
+        return next(filter(is_unknown, replies), error)
 
     def _keep_repeatable(
         self, requests: list[Request], error: Exception, replies: list[Any] | None = None

@@ -100,7 +100,7 @@ class RedisBus:
 
     def publish(self, channel: str, reply: str, order: int, payload: bytes) -> Published:
         request = Request("publish", [channel, reply, order, payload, payload])
-        return wire.read_published(self.redis.client.call(request))
+        return wire.PUBLISHED[self.redis.client.call(request)]
 
     def close(self, reply: str, code: int) -> Closed:
         return Closed(self.redis.client.call(Request("close", [reply, code])).decode())

@@ -61,7 +61,7 @@ class KeptRedisBus(RedisBus):
     ) -> Published:
         asked = kept_requests.asked(server.kept.claim(reply), reply)
         request = Request("publish", [channel, asked, order, payload, payload])
-        return wire.read_published(self.redis.client.call(request))
+        return wire.PUBLISHED[self.redis.client.call(request)]
 
     def close_for(self, server: Server, reply: str, code: int) -> Closed:
         asked = kept_requests.asked(server.kept.claim(reply), reply)

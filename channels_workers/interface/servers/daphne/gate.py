@@ -8,6 +8,7 @@ from typing import Any
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.daphne import autobahn, twisted
 from channels_workers.interface.servers.gate import FRAGMENTS, Gate
+from channels_workers.interface.types import Event, Receive
 
 #: What the gate needs of Daphne's protocol, beside the parts of autobahn's.
 PARTS = ("application_queue", *autobahn.GATE_PARTS)
@@ -50,6 +51,21 @@ class DaphneGate(Gate):
         handle = self._transport.getHandle() if self._transport is not None else None
         return int(handle.fileno()) if handle is not None else -1
 
+    def hand_frames_to(self, take: Callable[[Event], object], receive: Receive) -> None:
+        """Hand each frame to *take* at once, if *receive* is Daphne's own."""
+        queue: Any = self._protocol.application_queue
+        if not parts.is_method_of(queue, receive):
+            return
+        put = queue.put_nowait
+
+        def hand_on(event: Event) -> None:
+            if event["type"] == "websocket.receive" and queue.empty():
+                take(event)
+            else:
+                put(event)
+
+        queue.put_nowait = hand_on
+
     def unsent(self) -> int:
         """Return how many bytes were written that the client has not read."""
         return twisted.unsent_bytes(self._transport)
@@ -59,6 +75,7 @@ class DaphneGate(Gate):
         self.shut()
         if self._protocol is not None:
             self._protocol.__dict__.pop("dataReceived", None)
+            vars(self._protocol.application_queue).pop("put_nowait", None)
         self._protocol = self._transport = self._hand_over = None
 
     def _fragments(self) -> int:

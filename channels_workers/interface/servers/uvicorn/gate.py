@@ -9,6 +9,7 @@ from typing import Any
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.gate import PIECE, Gate
 from channels_workers.interface.servers.uvicorn import handshakes
+from channels_workers.interface.types import Event, Receive
 
 #: Pieces of compressed frames (bytes), which may inflate to 512 KiB each; and how much of all
 #: clients in one turn of the event loop (bytes), which may inflate to 16 MiB.
@@ -96,7 +97,7 @@ class UvicornGate(Gate, asyncio.Protocol):
     """The gate of a client of uvicorn: it stands between asyncio's transport and its protocol."""
 
     __slots__ = (
-        *("_comes_back", "_is_compressed", "_is_older", "_message_size"),
+        *("_comes_back", "_is_compressed", "_is_direct", "_is_older", "_message_size"),
         *("_protocol", "_transport"),
     )
 
@@ -113,7 +114,7 @@ class UvicornGate(Gate, asyncio.Protocol):
         self._protocol: Any = send.__self__
         self._transport: Any = self._protocol.transport
         self._message_size = message_size
-        self._is_compressed = self._comes_back = False
+        self._is_compressed = self._comes_back = self._is_direct = False
         self._is_older = hasattr(self._protocol, "messages")  # --ws websockets
         self._transport.set_protocol(self)
 
@@ -152,6 +153,8 @@ class UvicornGate(Gate, asyncio.Protocol):
         protocol = self._protocol
         self.shut()
         self._protocol = self._transport = None  # Python frees it sooner without circles
+        if self._is_direct:
+            del protocol.queue.put_nowait
         protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -172,6 +175,24 @@ class UvicornGate(Gate, asyncio.Protocol):
     def unsent(self) -> int:
         """Return how many bytes were written that the client has not read."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def hand_frames_to(self, take: Callable[[Event], object], receive: Receive) -> None:
+        """Hand each frame to *take* at once, if *receive* is uvicorn's own."""
+        protocol = self._protocol
+        if self._is_older or not parts.is_method_of(protocol, receive):
+            return
+        queue = protocol.queue
+        put = queue.put_nowait
+
+        def hand_on(event: Event) -> None:
+            if event["type"] == "websocket.receive" and queue.empty():
+                protocol.read_paused = True  # so that it does not pause until a task takes this
+                take(event)
+            else:
+                put(event)
+
+        queue.put_nowait = hand_on
+        self._is_direct = True
 
     def _come_back_soon(self) -> None:
         self._comes_back = True
@@ -210,7 +231,7 @@ class UvicornGate(Gate, asyncio.Protocol):
 
     def _resume(self) -> None:
         # uvicorn pauses, too: until the application has taken what it got.
-        is_uvicorns = getattr(self._protocol, "read_paused", False)
+        is_uvicorns = not self._is_direct and getattr(self._protocol, "read_paused", False)
         if self._transport is not None and not self._transport.is_closing() and not is_uvicorns:
             self._transport.resume_reading()
 
