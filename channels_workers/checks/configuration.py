@@ -20,7 +20,6 @@ from django.utils.module_loading import import_string
 from channels_workers.conf import configuration, http_by_workers
 from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
 from channels_workers.flow import INLINE_RESPONSE
-from channels_workers.interface.descriptors import open_files
 from channels_workers.middleware import Chain
 from channels_workers.registry import get_channel_layer
 from channels_workers.security.websockets import check_entry
@@ -329,24 +328,3 @@ def _server_error(alias: str, error: LayerUnavailable) -> CheckMessage:
         hint="Use a single Redis of version 6.2 or later, or a Sentinel pair, but no cluster.",
         id="channels_workers.E009",
     )
-
-
-@register("channels_workers")
-def check_handshakes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Compare the handshakes under way with the sockets that a process may have open."""
-    try:
-        limit = configuration().HANDSHAKES_AT_ONCE
-    except ImproperlyConfigured:  # which another check reports
-        return []
-    files = open_files()
-    if limit < files:
-        return []
-    return [
-        checks.Warning(
-            f"HANDSHAKES_AT_ONCE allows {limit:,} handshakes under way, and a process here may "
-            f"have {files:,} files open. A server would fail before it refuses any.",
-            hint="Lower HANDSHAKES_AT_ONCE, or raise the limit of open files: ulimit -Hn, "
-            "LimitNOFILE of systemd, or --ulimit nofile of Docker.",
-            id="channels_workers.W025",
-        )
-    ]

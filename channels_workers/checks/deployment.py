@@ -14,6 +14,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 from channels_workers.conf import configuration, http_by_interface
+from channels_workers.interface.descriptors import open_files
 
 #: Connections to Redis of an interface server, one of them for its views, and those of a worker
 #: beside one per thread; one of each is its lifeline.
@@ -189,3 +190,24 @@ def _configured(name: str) -> Any:
         return getattr(configuration(), name)
     except ImproperlyConfigured:  # which another check reports
         return None
+
+
+@register("channels_workers")
+def check_handshakes(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Compare the handshakes under way with the sockets that a process may have open."""
+    try:
+        limit = configuration().HANDSHAKES_AT_ONCE
+    except ImproperlyConfigured:  # which another check reports
+        return []
+    files = open_files()
+    if limit < files:
+        return []
+    return [
+        checks.Warning(
+            f"HANDSHAKES_AT_ONCE allows {limit:,} handshakes under way, and a process here may "
+            f"have {files:,} files open. A server would fail before it refuses any.",
+            hint="Lower HANDSHAKES_AT_ONCE, or raise the limit of open files: ulimit -Hn, "
+            "LimitNOFILE of systemd, or --ulimit nofile of Docker.",
+            id="channels_workers.W025",
+        )
+    ]

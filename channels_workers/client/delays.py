@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-#: What a server of channels-workers says in the reason of close code 4013, before the seconds.
+#: What a server of channels-workers says in the reason of the codes 4013 and 4014, before seconds.
 _RETURN = "retry-after: "
 
 #: The longest delay that a server can ask for (s).

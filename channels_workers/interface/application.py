@@ -14,7 +14,7 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.interface import gc_tuning
 from channels_workers.interface.client_address import LimitPerAddress, with_client
 from channels_workers.interface.cookies import with_readable_cookies
-from channels_workers.interface.descriptors import raise_limit
+from channels_workers.interface.descriptors import OpenFiles
 from channels_workers.interface.handshake_refusals import postpone, refuse_address
 from channels_workers.interface.health import Health
 from channels_workers.interface.http.by_workers import ByWorkers
@@ -91,6 +91,7 @@ class Interface:
             self.http, "REQUESTS_PER_ADDRESS", "requests under way", self.http.refuse_address
         )
         self.transports = Transports(self.limited_websocket, layer, self.http, answers)
+        self.open_files = OpenFiles()
         self.stopping = False
         self.health = Health(layer, lambda: self.stopping)
         self._served: set[Socket | Attachment] = set()  # those whose clients have not left
@@ -164,6 +165,7 @@ class Interface:
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Say whether a handshake is served; if not, it is refused."""
         handshakes = self.traffic.handshakes
+        self.open_files.note(len(self.sockets.known))
         if self.stopping:  # and perhaps not in the layer any more
             handshakes[REFUSED] += 1
             await send({"type": "websocket.close", "code": 1000})
@@ -231,7 +233,7 @@ class Interface:
         exporter.joined("server", layer)
         exporter.serve()
         gc_tuning.tune_gc()
-        raise_limit()
+        self.open_files.raise_limit()
         self._announcing = asyncio.create_task(self._announce(layer))
 
     async def _announce(self, layer: WorkerLayer) -> None:

@@ -141,6 +141,11 @@ class WebSocketProtocol:
         return self._state == CONNECTING
 
     @property
+    def is_answered(self) -> bool:
+        """Whether workers have answered; a socket may be accepted before that."""
+        return self._state != CONNECTING
+
+    @property
     def is_open(self) -> bool:
         """Whether the handshake was accepted, and neither side has closed since."""
         return self._state == OPEN

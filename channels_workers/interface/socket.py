@@ -321,7 +321,8 @@ class Socket:
         """Read what the client may send now."""
         match sent:
             case Accept():
-                self._stop_waiting()
+                if self.protocol.is_answered:
+                    self._stop_waiting()
                 self.intake.gate.open()
             case CloseSocket():
                 self.intake.regulate()  # its answer is to be read

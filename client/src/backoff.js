@@ -1,6 +1,6 @@
 /** Delays between attempts to connect, in milliseconds. */
 
-// What a server of channels-workers says in the reason of close code 4013, before the seconds.
+// What a server of channels-workers says in the reason of close codes 4013 and 4014, before the seconds.
 const RETURN = "retry-after: ";
 
 /**

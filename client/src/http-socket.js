@@ -46,9 +46,11 @@ class Failure extends Error {
   /**
    * @param {number} status 0 if there was no answer
    * @param {boolean} isJson whether the server of the sockets has answered, and no proxy or page
+   * @param {string} [reason] when to come back, as in the reason of a close frame
    */
-  constructor(status, isJson) {
+  constructor(status, isJson, reason = "") {
     super(`status ${status}`);
+    this.reason = reason;
     this.status = status;
     this.isJson = isJson;
     this.isFinal = status >= 400 && status < 500 && ![408, 409, 429].includes(status);
@@ -134,9 +136,9 @@ export class HttpSocket extends EventTarget {
       this.#timeout = found.timeout * 1_000;
       this.protocol = found.protocol ?? "";
     } catch (error) {
-      const { status, isJson } = /** @type {Failure} */ (error);
+      const { status, isJson, reason } = /** @type {Failure} */ (error);
       this.isUnsupported = status > 0 && status < 500 && status !== 429 && !isJson;
-      return this.#end(ABNORMAL);
+      return this.#end(ABNORMAL, reason);
     }
     this.readyState = OPEN;
     this.#heardAt = performance.now();
@@ -415,7 +417,9 @@ function isJson(response) {
 /** @param {Response} response */
 async function failure(response) {
   await response.body?.cancel().catch(() => {});
-  return new Failure(response.ok ? 404 : response.status, isJson(response));
+  const after = response.headers.get("Retry-After");
+  const reason = after ? `retry-after: ${after}` : "";
+  return new Failure(response.ok ? 404 : response.status, isJson(response), reason);
 }
 
 /**

@@ -432,6 +432,18 @@ test("a site without fallbacks gets WebSockets again", async () => {
   assert.equal(FakeWebSocket.all.length, 1);
 });
 
+test("a server with too many handshakes under way is asked again when it says so", async () => {
+  const server = await start();
+  server.interfere = (verb, body, response) => {
+    response.setHeader("Retry-After", "7");
+    json(response, { error: "refused" }, 503);
+    return true;
+  };
+  const socket = open(withFallbacks(onlyHttp), server.url);
+  const { code, reason } = await event(socket, "close");
+  assert.deepEqual({ code, reason }, { code: 1006, reason: "retry-after: 7" });
+});
+
 test("while the site is away it remembers what the network needs", async () => {
   const kept = storage();
   kept.setItem(REMEMBERED, `${Date.now() + 60_000} sse`);

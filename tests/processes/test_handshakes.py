@@ -1,6 +1,7 @@
 """Invalid handshakes, with each WebSocket implementation, and the log."""
 
-from contextlib import ExitStack
+import re
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -87,6 +88,41 @@ def test_sockets_above_the_limit_per_address_are_logged_once(
     assert the_line_with(server, "has 1 sockets here")
     assert not lines_with(server, "without"), server.process.describe()
     assert not lines_with(server, "ERROR"), server.process.describe()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_handshakes_above_the_limit_are_told_when_to_come_back(
+    way: str, start_limited: StartLimited
+) -> None:
+    limits = {"HANDSHAKES_AT_ONCE": 1, "HANDSHAKE_TIMEOUT": 60, "HEALTH_PATH": "/healthz"}
+    server = start(start_limited, way, **limits)
+    with line(server) as waiting, line(server) as half:
+        half.sendall(head("/", more=RIGHT)[:-2])  # which counts for nothing
+        waiting.sendall(head("/", more=RIGHT))
+        wait_for(lambda: refusal_of(server)[0] == 503, "a refusal")
+        found = {refusal_of(server) for _ in range(30)}
+        assert server.probe("/healthz")[0] == 200
+    assert {status for status, _ in found} == {503}
+    assert {int(told) for _, told in found} <= set(range(1, 31))
+    assert the_line_with(server, "1 handshakes are under way")
+    assert not lines_with(server, "without"), server.process.describe()
+    assert not lines_with(server, "ERROR"), server.process.describe()
+    with line(server) as another:  # the place is free
+        another.sendall(head("/", more=RIGHT))
+        wait_for(lambda: refusal_of(server)[0] == 503, "a refusal")
+
+
+def refusal_of(server: Server) -> tuple[int, str]:
+    """Status and Retry-After of one more handshake; 0 if it waits."""
+    with line(server) as opened:
+        opened.sendall(head("/", more=RIGHT))
+        opened.settimeout(0.5)
+        answer = b""
+        with suppress(TimeoutError):
+            while part := opened.recv(4096):
+                answer += part
+    told = re.search(rb"(?i)\r\nretry-after: (\d+)\r\n", answer)
+    return int(answer[9:12] or 0), told[1].decode() if told else ""
 
 
 def status_of_another(server: Server, patience: float = 60) -> int:

@@ -12,7 +12,7 @@ from collections import deque
 from typing import Protocol
 
 #: New connections that are let in in one turn of the event loop.
-EACH_TURN = 16
+EACH_TURN = 8
 
 
 class Arrival(Protocol):

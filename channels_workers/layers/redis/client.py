@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import re
 import time
@@ -78,23 +77,15 @@ class Client:
         self.prefix = f"{prefix}:{FORMAT_VERSION}:"
         self._format = f"{prefix}:format"
         self._has_warned = False  # that its user may not run INFO
-        self._limit: float | None = None  # how long it waits for Redis (s)
         self.renew()
 
     def renew(self) -> None:
         """Begin with a new pool; leave connections of the old one as they are."""
-        self.pool = blocking_pool(self.host, self._limit)
+        self.pool = blocking_pool(self.host)
         self.redis = redis.Redis(connection_pool=self.pool)
         for command in ("XRANGE", "XREVRANGE", "XREADGROUP"):
             self.redis.set_response_callback(command, wire.as_it_is)
         self._quick: redis.Redis | None = None
-
-    def apart(self, limit: float) -> Client:
-        """Return a client with connections of its own, which waits *limit* seconds at most."""
-        other = copy.copy(self)
-        other._limit = limit
-        other.renew()
-        return other
 
     @property
     def quick(self) -> redis.Redis:

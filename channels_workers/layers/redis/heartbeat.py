@@ -1,9 +1,10 @@
-"""The heartbeat of a server in a thread of its own, by a connection of its own.
+"""The heartbeat of a server in a thread of its own, by a connection apart from its sockets.
 
 The session of a server heartbeats in its event loop, behind all that the server writes. While
 thousands of clients come back at once, that can take seconds, and the server would be declared
-dead. This thread waits for nobody. It asks the event loop for a sign of life at each heartbeat, and
-stops without one: a server whose event loop hangs is declared dead, as is a frozen process.
+dead. This thread waits for nobody, as nobody else uses its connection meanwhile. It asks the event
+loop for a sign of life at each heartbeat, and stops without one: a server whose event loop hangs is
+declared dead, as is a frozen process.
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ logger = logging.getLogger(__name__)
 
 #: How often it heartbeats (s).
 INTERVAL = 1.0
-
-#: How long it waits for Redis to connect, and for each reply (s).
-PATIENCE = 2.0
 
 #: An event loop that has not turned for so long hangs (s).
 HANGS_AFTER = 10.0
@@ -52,7 +50,7 @@ class HeartbeatThread:
         loop: asyncio.AbstractEventLoop,
         alarm: Callable[[], object],
     ) -> None:
-        self._client = client.apart(PATIENCE)
+        self._client = client
         self._loop = loop
         self._alarm = alarm
         self._turned = time.monotonic()  # when the loop has shown that it lives
@@ -77,8 +75,6 @@ class HeartbeatThread:
         except RuntimeError:  # the loop is closed, so the session has ended
             if not self._loop.is_closed():
                 raise
-        finally:
-            self._client.disconnect()
 
     def _loop_lives(self, process: str) -> bool:
         self._loop.call_soon_threadsafe(self._note_turn)
@@ -95,7 +91,7 @@ class HeartbeatThread:
 
     def _beat(self, request: Request) -> None:
         try:
-            is_known = self._client.call(request)
+            is_known = self._client.call(request, quick=True)
         except (*ERRORS, LayerUnavailable) as error:  # the session logs it
             logger.debug("No heartbeat: %s", error)
             return

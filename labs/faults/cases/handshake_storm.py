@@ -29,8 +29,8 @@ from labs.harness.project import ROOT
 COUNT, QUICK_COUNT = 5_000, 500
 OVER, QUICK_OVER = 3.0, 0.2
 
-#: How long it may take until all are in (s).
-BACK = 60.0
+#: How long it may take until all are in, at first and again (s). The first time nobody hurries.
+IN, BACK = 180.0, 60.0
 
 #: The highest p95 of messages of those who talk meanwhile (s).
 TALK = 1.0
@@ -59,7 +59,11 @@ class HandshakeStorm(Fault):
 
     def setting(self, folder: Path) -> Setting:
         """A bound that a quick run reaches, too."""
-        limits = {"HANDSHAKES_AT_ONCE": AT_ONCE, "HEALTH_PATH": "/healthz"}
+        limits = {
+            "HANDSHAKES_AT_ONCE": AT_ONCE,
+            "HANDSHAKE_TIMEOUT": 15.0,
+            "HEALTH_PATH": "/healthz",
+        }
         return Setting(servers=self.servers, limits=limits)
 
     def plan(self, servers: tuple[str, ...], size: Size) -> Plan:
@@ -73,7 +77,7 @@ class HandshakeStorm(Fault):
         over = stage.size.choose(OVER, QUICK_OVER)
         command = ["-m", "labs.harness.throng", count, first.port, second.port, over]
         throng = stage.site.processes([sys.executable, *map(str, command)], name="throng", cwd=ROOT)
-        throng.wait_for_line("The throng is in")
+        throng.wait_for_line("The throng is in", IN)
         with _asked(stage) as pages:
             stage.count_from_now()
             first.process.kill()

@@ -9,7 +9,7 @@ import struct
 import time
 from collections.abc import Callable
 
-from labs.harness.raw_socket import CLOSE, frame, handshake
+from labs.harness.raw_socket import CLOSE, PING, PONG, frame, handshake
 
 #: The pause after a failure without Retry-After (s): the first, and the longest.
 PAUSE, LONGEST_PAUSE = 0.5, 5.0
@@ -56,12 +56,18 @@ class Comer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read the answer, and whether the room lets it in."""
         if self.is_in:
+            self._answer(data)
             return
         self._read += data
         if JOINED in self._read and b" 101 " in self._read[:20]:
             self.is_in, self._failures, self._read = True, 0, b""
             self.waited = time.monotonic() - self._asked
             self._changed(self, "in")
+
+    def _answer(self, data: bytes) -> None:
+        """Answer a ping, as nothing else is sent to its room."""
+        if data[0] & 15 == PING and self._transport is not None:
+            self._transport.write(frame(data[2 : 2 + data[1]], PONG))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note why it has no socket any more."""

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from channels_workers.checks.deployment import Budget
 
 KEYS = ["servers", "workers", "threads", "redis", "database"]
-OWN = ("W004", "W005", "W006", "W007", "W014", "E014")
+OWN = ("W004", "W005", "W006", "W007", "W014", "W025", "E014")
 
 
 def problems(deploy: bool = False) -> dict[str, CheckMessage]:
@@ -94,6 +94,15 @@ def test_servers_that_leave_http_to_workers_need_no_database(settings: Settings)
     assert "REQUESTS_AT_ONCE" not in str(found.hint)
     settings.CHANNEL_WORKERS = {"HTTP": {"/": "workers", "/admin/": "interface"}}
     assert "2 interface servers with 10 requests" in problems()["W006"].msg
+
+
+def test_more_handshakes_than_open_files(settings: Settings) -> None:
+    settings.CHANNEL_WORKERS = {"HANDSHAKES_AT_ONCE": 10**12}
+    found = problems()["W025"]
+    assert "1,000,000,000,000 handshakes under way" in found.msg
+    assert "Lower HANDSHAKES_AT_ONCE" in str(found.hint)
+    settings.CHANNEL_WORKERS = {"HANDSHAKES_AT_ONCE": 0}
+    assert problems() == {}
 
 
 @pytest.mark.parametrize("given", [[], "x", {"threds": 1}, {"threads": "4"}, {"threads": -1}])

@@ -267,6 +267,23 @@ async def test_a_handshake_without_an_answer_is_refused(
     await client.ended()
 
 
+async def test_handshakes_above_the_limit_are_refused_before_any_work(
+    application: Interface, consumers: Consumers, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"HANDSHAKES_AT_ONCE": 1, "HANDSHAKE_TIMEOUT": 60}
+    with consumers.held():
+        first = Client(application, "/waits")
+        await consumers.until(lambda: consumers.seen)
+        refused = [Client(application) for _ in range(3)]
+        for client in refused:
+            await client.until(lambda client=client: client.types == ["close"])  # type: ignore[misc]
+            await client.ended()
+    await first.accepted()
+    await (await Client(application).accepted()).until(lambda: len(consumers.seen) == 2)
+    assert application.traffic.handshakes["postponed"] == 3
+    assert [value for what, value in consumers.seen if what == "connect"] == ["/waits", "/"]
+
+
 async def test_connect_implicit_accepts_as_before_1_0(
     application: Interface, settings: Settings
 ) -> None:

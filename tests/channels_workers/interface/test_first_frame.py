@@ -21,6 +21,7 @@ from channels_workers.interface.actions import (
 from channels_workers.interface.application import Interface
 from channels_workers.interface.backlog import Backlog
 from channels_workers.interface.close_codes import (
+    COME_BACK_LATER,
     FRAME_TOO_LARGE,
     SERVER_STOPS,
     TOKEN_REFUSED,
@@ -29,6 +30,7 @@ from channels_workers.interface.close_codes import (
 from channels_workers.interface.first_frame import FirstFrameProtocol
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.types import CONNECT
+from labs.harness.waiting import wait_for
 from tests.channels_workers.interface.test_application import Client
 from tests.channels_workers.interface.test_expiry import no_pages
 from tests.channels_workers.interface.test_protocol import (
@@ -230,6 +232,29 @@ async def test_a_server_waits_for_the_consumer_after_that(
     assert "No worker answered the handshake" in caplog.text
     client.leave(TOKEN_REFUSED)
     await client.ended()
+
+
+async def test_tokens_that_do_not_come_keep_nobody_out_and_those_that_come_count(
+    application: Interface, settings: Settings
+) -> None:
+    settings.CHANNEL_WORKERS = {"HANDSHAKE_TIMEOUT": 60, "HANDSHAKES_AT_ONCE": 1}
+    settings.CHANNEL_TOKENS = {**settings.CHANNEL_TOKENS, "FIRST_FRAME_TIMEOUT": 60}
+    clients = [await Client(application).accepted() for _ in range(3)]
+    clients[0].send(wire.to_frame(TOKEN))
+    clients[1].send(wire.to_frame(TOKEN))
+    await clients[1].until(lambda: clients[1].types == ["accept", "close"])
+    assert clients[1].events[-1]["code"] == COME_BACK_LATER
+    assert clients[1].events[-1]["reason"] == "retry-after: 1"
+    clients[0].leave(1001)
+    await clients[0].ended()
+    clients[2].send(wire.to_frame(TOKEN))
+    await asyncio.to_thread(wait_for, lambda: application.traffic.admission.under_way == 1, "it")
+    assert clients[2].types == ["accept"]
+    assert application.traffic.handshakes["postponed"] == 1
+    for client in clients[1:]:
+        client.leave(1001)
+        await client.ended()
+    assert application.traffic.admission.under_way == 0
 
 
 async def test_a_server_that_stops_tells_those_that_wait(application: Interface) -> None:

@@ -139,6 +139,7 @@ def test_the_counts_agree_whatever_happens(steps: list[tuple[int, tuple[str, Any
             "parked": 0,
             "closing": sum(each.is_closed for each in known),
         }
+        assert sockets.traffic.admission.asking == {each for each in known if each.is_connecting}
     traffic = sockets.traffic
     ended = sum(not each.is_connecting for each in sockets.protocols)
     still_open = sum(each.is_open for each in sockets.protocols)

@@ -12,7 +12,13 @@ import pytest
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers import base
 from channels_workers.layers.codec import Codec
-from channels_workers.layers.redis import RedisChannelLayer, inbox_reader, session
+from channels_workers.layers.redis import (
+    RedisChannelLayer,
+    heartbeat,
+    inbox_reader,
+    session,
+)
+from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import Send
 from labs.harness.redis_server import RedisServer
@@ -145,6 +151,79 @@ async def test_a_failing_eviction_callback_does_not_stop_others(
     await until(lambda: not server.receivers, "the end of the server")
     assert "broken receiver" in caplog.text
     layer.admin.clean_up(server.id)
+
+
+def counter_of(layer: RedisChannelLayer, server: str) -> int:
+    return layer.admin.processes().get(server, 0)
+
+
+async def test_a_heartbeat_does_not_wait_for_what_the_server_writes(
+    layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "HEARTBEAT_INTERVAL", 1000.0)
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.02)
+    server = layer.start_server().id
+    await layer.first_attempt()
+    await until(lambda: counter_of(layer, server) > 5, "heartbeats")
+
+
+async def test_a_server_whose_event_loop_hangs_stops_its_heartbeat(
+    layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(session, "HEARTBEAT_INTERVAL", 1000.0)
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.02)
+    monkeypatch.setattr(heartbeat, "HANGS_AFTER", 0.2)
+    server = layer.start_server().id
+    await layer.first_attempt()
+    await until(lambda: counter_of(layer, server) > 5, "heartbeats")
+    wait_for(lambda: "has not turned" in caplog.text, "the end of the heartbeat")  # it hangs here
+    before = counter_of(layer, server)
+    assert caplog.text.count("has not turned") == 1
+    assert counter_of(layer, server) == before
+    await until(lambda: counter_of(layer, server) > before, "heartbeats again")
+
+
+async def test_the_thread_of_heartbeats_notices_a_loss_and_beats_on_after_it(
+    layer: RedisChannelLayer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "HEARTBEAT_INTERVAL", 1000.0)
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.02)
+    server = layer.start_server().id
+    await layer.first_attempt()
+    await until(lambda: counter_of(layer, server) > 5, "heartbeats")
+    layer.client.redis.flushall()
+    await until(lambda: counter_of(layer, server) > 5, "heartbeats in the new epoch")
+
+
+async def test_the_counter_rises_while_a_server_registers_again(
+    layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With many connections that takes longer than a process may be silent."""
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.02)
+    server = layer.start_server()
+    await layer.first_attempt()
+    call, goes_on = layer.client.call, threading.Event()
+    restored: list[Request] = []
+
+    def slow(request: Request, quick: bool = False) -> Any:
+        if request.script == "restore":
+            restored.append(request)
+            if len(restored) == 2:
+                goes_on.wait(TIMEOUT)
+        return call(request, quick)
+
+    monkeypatch.setattr(session, "RESTORED_AT_ONCE", 1)
+    for _ in range(3):
+        receiver = Recorder()
+        receiver.channel = await layer.attach(receiver)
+        receiver.order = 0
+    monkeypatch.setattr(layer.client, "call", slow)
+    layer.client.redis.flushall()
+    await until(lambda: len(restored) == 2, "the second part")
+    await until(lambda: counter_of(layer, server.id) > 5, "heartbeats meanwhile")
+    assert len(restored) == 2
+    goes_on.set()
+    await until(lambda: len(restored) > 2, "the other parts")
 
 
 async def test_an_end_that_redis_missed_is_remembered_through_an_outage(

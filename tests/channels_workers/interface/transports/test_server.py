@@ -302,6 +302,19 @@ async def test_sockets_of_one_address_are_limited_together(
         await each.close()
 
 
+async def test_handshakes_under_way_are_limited(
+    application: Interface, consumers: Consumers, settings: Settings
+) -> None:
+    set_limits(settings, HANDSHAKES_AT_ONCE=1)
+    with application.traffic.admission.opens():
+        asked = Browser(application).begin("open", {})
+        assert await asked.answer() == (503, {"error": "refused"})
+    assert asked.headers[b"retry-after"] == b"1"
+    browser = await Browser(application).open()
+    await browser.close()
+    await consumers.until(lambda: consumers.ends)
+
+
 async def test_sockets_of_a_server_are_limited(
     application: Interface,
     consumers: Consumers,
