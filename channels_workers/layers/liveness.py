@@ -70,6 +70,11 @@ class CutDetector:
         self._samples: dict[str, Sample] = {}
         self._last = -1.0
 
+    @property
+    def suspects(self) -> bool:
+        """Whether a lifeline was cut at the last look."""
+        return bool(self._samples)
+
     def look(self, cut_off: Mapping[str, int], own: str, now: float) -> dict[str, int]:
         """Return the dead of those whose lifelines are *cut_off*, with their counters."""
         if now - self._last > LONGEST_BLINK or own in cut_off:

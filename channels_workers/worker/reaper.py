@@ -20,8 +20,8 @@ from channels_workers.worker.commit import note_dead_letter
 
 logger = logging.getLogger(__name__)
 
-#: The intervals of looks at the lifelines, and at the heartbeat counters (s).
-BLINK_INTERVAL, LOOK_INTERVAL = 0.2, 1.0
+#: The intervals of looks at the lifelines, also while one is cut, and at the counters (s).
+BLINK_INTERVAL, SUSPECT_INTERVAL, LOOK_INTERVAL = 0.2, 0.1, 1.0
 
 #: The interval of searches for unknown processes that hold messages (s).
 SEARCH_INTERVAL = 10.0
@@ -92,9 +92,11 @@ class Reaper:
         # Who may not see lifelines still has to look at the counters.
         blinks = _Repeated("Looking at lifelines", self.blink)
         looks = _Repeated("Looking for dead processes", self.look)
-        while not self._ended.wait(BLINK_INTERVAL):
-            blinks.do_if_due(BLINK_INTERVAL)
+        interval = BLINK_INTERVAL
+        while not self._ended.wait(interval):
+            blinks.do_if_due(interval)
             looks.do_if_due(LOOK_INTERVAL)
+            interval = SUSPECT_INTERVAL if self.cut_detector.suspects else BLINK_INTERVAL
 
     def blink(self, now: float) -> None:
         """Look only at the lifelines. Clean up at once after those whose lifelines are cut.

@@ -1,7 +1,7 @@
 """Measures the cost of the room on channels_workers as one quantity grows.
 
-The quantities are room size, number of rooms, interface servers and workers, message size, and idle
-sockets, for the memory of each process.
+The quantities are room size, number of rooms, interface servers and workers, workers killed per
+minute, message size, and idle sockets, for the memory of each process.
 """
 
 from __future__ import annotations

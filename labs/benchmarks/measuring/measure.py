@@ -44,8 +44,10 @@ def measure(measurement: Measurement, folder: Path) -> Report:
 def _load(site: Site, measurement: Measurement) -> Report:
     counts = measurement.counts_requests
     counting = RequestCounter(site.redis.port) if counts else nullcontext()
-    with counting as counter, killing(site, measurement.kills):
+    with counting as counter, killing(site, measurement.kills) as killer:
         report = run_load(site, measurement)
+        if killer is not None:
+            killer.report(report)
         if counter is not None:
             counter.report(report)
     return report

@@ -15,13 +15,13 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Patch(
                 f"{LUA}/commit.lua",
-                'if not is_pending_for(channel, entry, consumer) then return "stale" end\n',
+                '  if not is_pending_for(channel, entry, consumer) then return "stale" end\n',
                 "",
             ),
             Patch(
                 f"{LUA}/commit.lua",
-                'if not record or record.order ~= order or record.state == "i" then',
-                "if not record then",
+                'record.order ~= tonumber(ARGV[at + 5]) or record.state == "i"',
+                "false",
             ),
         ),
         ("worker-frozen", "lost-replies"),

@@ -10,7 +10,7 @@ import socket
 import socketserver
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,11 +83,15 @@ def subscribers(layer: RedisChannelLayer, process: str) -> int:
     return int(count)
 
 
-def until_held(layer: RedisChannelLayer, *names: str) -> None:
+def until_held(
+    layer: RedisChannelLayer, *names: str, subscribed: Sequence[str] | None = None
+) -> None:
     wait_for(
         lambda: (
             held(layer).keys() == {name.encode() for name in names}
-            and all(subscribers(layer, name) for name in names)
+            and all(
+                subscribers(layer, name) for name in (names if subscribed is None else subscribed)
+            )
         ),
         lambda: f"lifelines of {names}; there are {held(layer)}",
     )
@@ -101,6 +105,9 @@ def test_a_process_that_is_cut_off_is_dead_after_a_while() -> None:
     assert detector.look({"other": 7}, "own", 10.0) == {}
     assert detector.look({"other": 7}, "own", 10.0 + CUT_OFF_FOR - 0.1) == {}
     assert detector.look({"other": 7}, "own", 10.0 + CUT_OFF_FOR) == {"other": 7}
+    assert detector.suspects
+    assert detector.look({}, "own", 10.0 + CUT_OFF_FOR + 0.1) == {}
+    assert not detector.suspects
 
 
 @pytest.mark.parametrize(
@@ -348,7 +355,9 @@ def test_a_restarted_redis_finds_nobody_cut_off(
     layer.register("one", ABOUT)
     layer.client.redis.hset(layer.client.key("lifelines"), "two", "a former run")
     layer.client.redis.hset(layer.client.key("processes"), "two", 1)
-    assert "two" not in layer.admin.cut_off()
+    layer.client.redis.delete(layer.client.key("recovering"))
+    until_held(layer, "one", "two", subscribed=["one"])
+    assert layer.admin.cut_off() == {}
     layer.register("two", ABOUT)
     until_held(layer, "one", "two")
 
