@@ -74,3 +74,22 @@ async def test_commits_of_a_batch_share_an_entry_of_the_inbox(layer: RedisChanne
         await recorder.until(lambda recorder=recorder: recorder.releases == [0])
         assert recorder.messages == [{}]
     await layer.retire_server()
+
+
+async def test_a_delivery_that_is_twice_in_a_batch_acts_once(layer: RedisChannelLayer) -> None:
+    process = Process(layer)
+    recorder = await process.connect()
+    connect = await process.pull()
+    await layer.send("work", {})
+    work = await process.pull("work")
+    finished = [
+        Finished(connect, [process.send(recorder.channel, n=1)]),
+        Finished(work, [process.send(recorder.channel, n=2)]),
+    ]
+    done = await asyncio.to_thread(layer.commit_all, finished * 2)
+    assert done[:2] == [Committed.DONE] * 2
+    assert Committed.DONE not in done[2:]
+    await asyncio.to_thread(layer.apply, [process.send(recorder.channel, n=3)])
+    await recorder.until_got({"n": 1}, {"n": 2}, {"n": 3})
+    assert recorder.releases == [0]
+    await layer.retire_server()
