@@ -8,6 +8,7 @@ import pytest
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.redis.groups import MOST_BYTES
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.session import ServerSession
 from channels_workers.layers.types import Published
@@ -174,6 +175,17 @@ async def test_publishes_that_wait_together_share_a_call(
     assert set(told.values()) == {Published.PUBLISHED}
     # The first goes alone, at once; the others in calls of up to 100. One heartbeat may come.
     assert 4 <= calls(redis_server) - before <= 5
+
+
+async def test_large_publishes_share_a_call_only_up_to_a_size(
+    publisher: Publisher, redis_server: RedisServer
+) -> None:
+    before = calls(redis_server)
+    for number in range(9):
+        publisher.publish(str(number), payload=b"x" * (MOST_BYTES // 2 - 1))
+    told = await publisher.until(10)
+    assert set(told.values()) == {Published.PUBLISHED}
+    assert 5 <= calls(redis_server) - before <= 6  # one alone, then two in each; a heartbeat
 
 
 async def test_each_publish_of_a_call_has_its_own_result(
