@@ -210,3 +210,19 @@ async def test_a_publish_that_fails_fails_alone(
     assert told["a 0"] is Published.REPEATED
     assert told["b 0"] is Published.PUBLISHED
     assert await asyncio.to_thread(layer.length, "websocket.connect") == 4
+
+
+async def test_a_connection_that_redis_has_lost_ends_alone(
+    publisher: Publisher, layer: RedisChannelLayer, redis_server: RedisServer
+) -> None:
+    """The others of its call are published once, though the call is answered with a doubt."""
+    assert layer._server is not None
+    server = layer._server.id
+    with redis_server.client() as client:
+        client.hdel(layer.client.key(f"connections:{server}"), f"{server}!first")
+    for name, order in (("alone", 0), ("a", 0), ("first", 1), ("b", 0)):
+        publisher.publish(name, order)
+    told = await publisher.until(5)
+    assert told["first 1"] is Published.GONE
+    assert {told["a 0"], told["b 0"]} <= {Published.PUBLISHED, Published.REPEATED}
+    assert await asyncio.to_thread(layer.length, "websocket.connect") == 4
