@@ -13,6 +13,7 @@ from channels_workers.layers.types import (
     Finished,
     GroupSend,
     Operation,
+    Published,
     Send,
     SendLater,
 )
@@ -93,3 +94,22 @@ async def test_a_delivery_that_is_twice_in_a_batch_acts_once(layer: RedisChannel
     await recorder.until_got({"n": 1}, {"n": 2}, {"n": 3})
     assert recorder.releases == [0]
     await layer.retire_server()
+
+
+async def test_a_spoilt_history_harms_no_commit_of_its_batch(redis_server: RedisServer) -> None:
+    redis_server.flush()
+    layer = RedisChannelLayer(hosts=[redis_server.url], history={"room": {}})
+    process = Process(layer)
+    await layer.group_send("room", {})
+    layer.client.redis.xadd(layer.client.key("history:room"), {"at": "1"}, "999-0")
+    recorders = [await process.connect() for _ in range(3)]
+    deliveries = [await process.pull() for _ in recorders]
+    sends: list[list[Operation]] = [[], [process.group_send("room", n=1)], []]
+    finished = [Finished(each, ops) for each, ops in zip(deliveries, sends, strict=True)]
+    done = await asyncio.to_thread(layer.commit_all, finished)
+    assert done == [Committed.DONE] * 3
+    for recorder in recorders:
+        await recorder.until(lambda recorder=recorder: recorder.releases == [0])
+        assert await process.publish(recorder, 1) is Published.PUBLISHED
+    await layer.retire_server()
+    layer.disconnect()
