@@ -212,17 +212,26 @@ async def test_a_publish_that_fails_fails_alone(
     assert await asyncio.to_thread(layer.length, "websocket.connect") == 4
 
 
-async def test_a_connection_that_redis_has_lost_ends_alone(
+async def test_one_heartbeat_disproves_all_doubts_of_a_write(
     publisher: Publisher, layer: RedisChannelLayer, redis_server: RedisServer
 ) -> None:
-    """The others of its call are published once, though the call is answered with a doubt."""
     assert layer._server is not None
     server = layer._server.id
+    for number in range(8):
+        publisher.publish(str(number))
+    await publisher.until(9)
+    before = layer.admin.processes()[server]
     with redis_server.client() as client:
-        client.hdel(layer.client.key(f"connections:{server}"), f"{server}!first")
-    for name, order in (("alone", 0), ("a", 0), ("first", 1), ("b", 0)):
-        publisher.publish(name, order)
-    told = await publisher.until(5)
-    assert told["first 1"] is Published.GONE
-    assert {told["a 0"], told["b 0"]} <= {Published.PUBLISHED, Published.REPEATED}
-    assert await asyncio.to_thread(layer.length, "websocket.connect") == 4
+        client.delete(layer.client.key(f"connections:{server}"))
+    for number in range(8):
+        publisher.publish(str(number), 1)
+    publisher.publish("another")
+    told = await publisher.until(18)
+    assert told["another 0"] in (
+        Published.PUBLISHED,
+        Published.REPEATED,
+    )
+    assert await asyncio.to_thread(layer.length, "websocket.connect") == 10
+    assert {told[f"{number} 1"] for number in range(8)} == {Published.GONE}
+    # A session and its thread heartbeat once a second each.
+    assert layer.admin.processes()[server] - before <= 8
