@@ -52,6 +52,12 @@ def test_a_script_commits_no_more_than_it_should() -> None:
     assert together(*[large] * 5) == [2, 2, 1]
 
 
+def test_few_sends_to_groups_share_an_entry() -> None:
+    """A server delivers them to all members in one turn of its event loop."""
+    broadcast: list[Operation] = [GroupSend("room", b"")]
+    assert together(*[broadcast] * 20) == [8, 8, 4]
+
+
 def test_one_large_commit_comes_alone() -> None:
     many: list[Operation] = [GroupSend("room", b"")] * (MERGED_SIZE // OPERATION_COST + 1)
     assert together([], many, []) == [1, 1, 1]
