@@ -11,11 +11,15 @@ from channels_workers.layers.redis import wire
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.requests import Request, encode_operations
 from channels_workers.layers.redis.resp import Arguments
-from channels_workers.layers.types import Committed, Finished, may_be_refused
+from channels_workers.layers.types import Committed, Finished, GroupSend, may_be_refused
 
 #: How much one script commits at most (bytes), and what an operation counts beside its payload: no
 #: other process waits long for it, and no inbox entry gets large. A larger commit comes alone.
 MERGED_SIZE, OPERATION_COST = 65_536, 256
+
+#: What a send to a group counts: a server delivers those of one entry to all members without a turn
+#: for others.
+GROUP_COST = MERGED_SIZE // 8
 
 
 def requests(
@@ -45,7 +49,10 @@ def requests(
             "ends" if ends else "",
             *encoded,
         ]
-        size = len(payload) + sum([len(each[1]) + OPERATION_COST for each in operations])
+        size = len(payload)
+        for each in operations:
+            size += len(each[1])
+            size += GROUP_COST if each.__class__ is GroupSend else OPERATION_COST
         left -= size
         is_alone = len(finished) > 1 and may_be_refused(operations)
         if merged is None or left < 0 or is_alone:

@@ -18,6 +18,10 @@ PUBLISH = "publish"
 #: The most messages in one call, about a millisecond of Redis, which serves nobody else meanwhile.
 MOST = 100
 
+#: How much the payloads of a call have at most, unless it has one message (bytes): large ones take
+#: their time, too, and a script holds a copy of all.
+MOST_BYTES = 262_144
+
 
 class CallFailed(redis.exceptions.ResponseError):
     """A call for several requests failed: perhaps because of one of them."""
@@ -46,8 +50,15 @@ def grouped(requests: Sequence[Request]) -> list[Call]:
 
 
 def _calls_for(publishes: Sequence[Request]) -> Iterator[Call]:
-    for at in range(0, len(publishes), MOST):
-        yield _call_for(publishes[at : at + MOST])
+    first = size = 0
+    for at, request in enumerate(publishes):
+        added = sum([len(each) for each in request.arguments if isinstance(each, bytes)])
+        if at - first == MOST or (at > first and size + added > MOST_BYTES):
+            yield _call_for(publishes[first:at])
+            first, size = at, 0
+        size += added
+    if publishes:
+        yield _call_for(publishes[first:])
 
 
 def _call_for(members: Sequence[Request]) -> Call:

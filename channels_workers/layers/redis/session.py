@@ -238,6 +238,7 @@ class ServerSession:
         unsure, ended = set(self.server.unsure), list(islice(self.server.ended, ENDED_AT_ONCE))
         reply = await self.call(self.registration.heartbeat(self.server.position, ended))
         liveness = self.registration.read(reply, time.monotonic())
+        self._thread.session_got_through()
         self.server.unsure -= unsure
         if liveness is Liveness.ALIVE:
             self.server.forget_ends(unsure)
@@ -262,6 +263,7 @@ class ServerSession:
             if await asyncio.to_thread(self.layer.client.call, request) == b"evicted":
                 raise ServerEvicted
             self.registration.begin_to_return(epoch)
+            self._thread.session_got_through()
         self.server.restored()
         self.server.forget_requests(unrestored)
         self.registration.begin_again(epoch)

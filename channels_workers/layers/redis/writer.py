@@ -180,8 +180,11 @@ class Writer:
     def _put_off(self, requests: list[Request], replies: list[Any]) -> Exception:
         """Keep *requests*, the first of which Redis cannot carry out now; return why."""
         error: Exception = replies[0]
-        if hosts.is_loss(error):
-            requests[0].doubt(self._registration)
+        for request, reply in zip(requests, replies, strict=True):
+            if isinstance(reply, Exception) and hosts.is_loss(
+                reply
+            ):  # one heartbeat disproves all of them
+                request.doubt(self._registration)
         self._waiting[:0] = self._keep_repeatable(requests, error, replies)
         return next(filter(is_unknown, replies), error)
 

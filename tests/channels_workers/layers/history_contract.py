@@ -336,6 +336,20 @@ class HistoryContract:
         assert gone.is_gap
         assert gone.position.epoch != positions[0].epoch
 
+    async def test_no_step_forgets_a_history_that_it_writes(self, make_layer: MakeLayer) -> None:
+        """Its first send makes the histories too large, and its last one is to the oldest."""
+        size = len(make_layer().encode({"n": 1})) + MESSAGE_COST
+        total = 3 * (size + HISTORY_COST)
+        process = Process(make_layer(history={"room-*": {}}, history_bytes=total))
+        for name in "abc":
+            await say(process, 1, group=f"room-{name}")
+        sends = [process.group_send(group, n=1) for group in ("room-d", "room-a")]
+        await asyncio.to_thread(process.layer.apply, sends)
+        status = process.layer.admin.status()
+        assert (status.histories, status.history_bytes) == (2, 3 * size + 2 * HISTORY_COST)
+        late = await Member.of(process)
+        assert (await late.join(OLDEST, group="room-a")).replayed == 2
+
     async def test_a_history_without_use_goes(self, kept: Process, wait: Wait) -> None:
         await say(kept, 1)
         await say(kept, 1, group="room-2")

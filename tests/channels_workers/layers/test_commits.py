@@ -13,6 +13,7 @@ from channels_workers.layers.types import (
     Finished,
     GroupSend,
     Operation,
+    Published,
     Send,
     SendLater,
 )
@@ -51,6 +52,12 @@ def test_a_script_commits_no_more_than_it_should() -> None:
     assert together(*[large] * 5) == [2, 2, 1]
 
 
+def test_few_sends_to_groups_share_an_entry() -> None:
+    """A server delivers them to all members in one turn of its event loop."""
+    broadcast: list[Operation] = [GroupSend("room", b"")]
+    assert together(*[broadcast] * 20) == [8, 8, 4]
+
+
 def test_one_large_commit_comes_alone() -> None:
     many: list[Operation] = [GroupSend("room", b"")] * (MERGED_SIZE // OPERATION_COST + 1)
     assert together([], many, []) == [1, 1, 1]
@@ -74,3 +81,41 @@ async def test_commits_of_a_batch_share_an_entry_of_the_inbox(layer: RedisChanne
         await recorder.until(lambda recorder=recorder: recorder.releases == [0])
         assert recorder.messages == [{}]
     await layer.retire_server()
+
+
+async def test_a_delivery_that_is_twice_in_a_batch_acts_once(layer: RedisChannelLayer) -> None:
+    process = Process(layer)
+    recorder = await process.connect()
+    connect = await process.pull()
+    await layer.send("work", {})
+    work = await process.pull("work")
+    finished = [
+        Finished(connect, [process.send(recorder.channel, n=1)]),
+        Finished(work, [process.send(recorder.channel, n=2)]),
+    ]
+    done = await asyncio.to_thread(layer.commit_all, finished * 2)
+    assert done[:2] == [Committed.DONE] * 2
+    assert Committed.DONE not in done[2:]
+    await asyncio.to_thread(layer.apply, [process.send(recorder.channel, n=3)])
+    await recorder.until_got({"n": 1}, {"n": 2}, {"n": 3})
+    assert recorder.releases == [0]
+    await layer.retire_server()
+
+
+async def test_a_spoilt_history_harms_no_commit_of_its_batch(redis_server: RedisServer) -> None:
+    redis_server.flush()
+    layer = RedisChannelLayer(hosts=[redis_server.url], history={"room": {}})
+    process = Process(layer)
+    await layer.group_send("room", {})
+    layer.client.redis.xadd(layer.client.key("history:room"), {"at": "1"}, "999-0")
+    recorders = [await process.connect() for _ in range(3)]
+    deliveries = [await process.pull() for _ in recorders]
+    sends: list[list[Operation]] = [[], [process.group_send("room", n=1)], []]
+    finished = [Finished(each, ops) for each, ops in zip(deliveries, sends, strict=True)]
+    done = await asyncio.to_thread(layer.commit_all, finished)
+    assert done == [Committed.DONE] * 3
+    for recorder in recorders:
+        await recorder.until(lambda recorder=recorder: recorder.releases == [0])
+        assert await process.publish(recorder, 1) is Published.PUBLISHED
+    await layer.retire_server()
+    layer.disconnect()

@@ -183,6 +183,23 @@ async def test_a_server_whose_event_loop_hangs_stops_its_heartbeat(
     await until(lambda: counter_of(layer, server) > before, "heartbeats again")
 
 
+async def test_a_server_whose_session_is_stuck_stops_its_heartbeat(
+    layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would hold sockets whose frames reach nobody."""
+    monkeypatch.setattr(session, "HEARTBEAT_INTERVAL", 1000.0)
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.02)
+    monkeypatch.setattr(heartbeat, "STUCK_AFTER", 0.2)
+    server = layer.start_server().id
+    await until(lambda: "has not got through" in caplog.text, "the end of the heartbeat")
+    before = counter_of(layer, server)
+    assert before > 1
+    assert layer._server_session is not None
+    layer._server_session.trim_inbox()  # the session heartbeats
+    await until(lambda: counter_of(layer, server) > before + 1, "heartbeats again")
+    assert caplog.text.count("has not got through") >= 1
+
+
 async def test_the_thread_of_heartbeats_notices_a_loss_and_beats_on_after_it(
     layer: RedisChannelLayer, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

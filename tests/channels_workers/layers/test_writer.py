@@ -8,6 +8,7 @@ import pytest
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.redis.groups import MOST_BYTES
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.session import ServerSession
 from channels_workers.layers.types import Published
@@ -176,6 +177,17 @@ async def test_publishes_that_wait_together_share_a_call(
     assert 4 <= calls(redis_server) - before <= 5
 
 
+async def test_large_publishes_share_a_call_only_up_to_a_size(
+    publisher: Publisher, redis_server: RedisServer
+) -> None:
+    before = calls(redis_server)
+    for number in range(9):
+        publisher.publish(str(number), payload=b"x" * (MOST_BYTES // 2 - 1))
+    told = await publisher.until(10)
+    assert set(told.values()) == {Published.PUBLISHED}
+    assert 5 <= calls(redis_server) - before <= 6  # one alone, then two in each; a heartbeat
+
+
 async def test_each_publish_of_a_call_has_its_own_result(
     publisher: Publisher, layer: RedisChannelLayer
 ) -> None:
@@ -198,3 +210,28 @@ async def test_a_publish_that_fails_fails_alone(
     assert told["a 0"] is Published.REPEATED
     assert told["b 0"] is Published.PUBLISHED
     assert await asyncio.to_thread(layer.length, "websocket.connect") == 4
+
+
+async def test_one_heartbeat_disproves_all_doubts_of_a_write(
+    publisher: Publisher, layer: RedisChannelLayer, redis_server: RedisServer
+) -> None:
+    assert layer._server is not None
+    server = layer._server.id
+    for number in range(8):
+        publisher.publish(str(number))
+    await publisher.until(9)
+    before = layer.admin.processes()[server]
+    with redis_server.client() as client:
+        client.delete(layer.client.key(f"connections:{server}"))
+    for number in range(8):
+        publisher.publish(str(number), 1)
+    publisher.publish("another")
+    told = await publisher.until(18)
+    assert told["another 0"] in (
+        Published.PUBLISHED,
+        Published.REPEATED,
+    )
+    assert await asyncio.to_thread(layer.length, "websocket.connect") == 10
+    assert {told[f"{number} 1"] for number in range(8)} == {Published.GONE}
+    # A session and its thread heartbeat once a second each.
+    assert layer.admin.processes()[server] - before <= 8

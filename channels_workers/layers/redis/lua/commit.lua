@@ -21,7 +21,14 @@ local transient = transient_error("")
 if transient then return transient end
 
 local plan, commits, acknowledged, results = new_plan(), {}, {}, {}
-local ended = {}
+local ended, done = {}, {}
+
+-- Has this call finished the delivery, or the message of the connection, already? Nothing is written yet.
+local function is_repeated(name)
+  local before = done[name]
+  done[name] = true
+  return before
+end
 
 local function keeps_session(record, reply, session_of, ends)
   if session_of == "" or ended[session_of] or (record and record.state == "d") then return false end
@@ -37,10 +44,11 @@ local function plan_commit(at, last)
   if not is_pending_for(channel, entry, consumer) then return "stale" end
   if reply ~= "" then
     record = read_record(reply)
-    if not record or record.order ~= tonumber(ARGV[at + 5]) or record.state == "i" then
+    if not record or record.order ~= tonumber(ARGV[at + 5]) or record.state == "i" or is_repeated(reply) then
       acknowledged[#acknowledged + 1] = {channel, entry}
       return "gone"
     end
+  elseif is_repeated(channel .. " " .. entry) then return "stale"
   end
   local full = plan_outbox(plan, at + 9, id, last)
   if full then return "full " .. full end

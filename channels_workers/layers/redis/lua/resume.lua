@@ -40,7 +40,7 @@ local function messages_after(history, after, server)
 end
 
 local history = read_history(group, ARGV[8])
-write_history(group, history, limits)
+write_history({[group] = true}, group, history, limits)
 local server, plan = server_of(reply), new_plan()
 local after = wanted_after(history)
 local found = messages_after(history, after, server)

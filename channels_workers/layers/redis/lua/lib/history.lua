@@ -84,11 +84,11 @@ local function forget_history(group)
 end
 
 -- Forget the histories that nobody has used for long. While all together are too large, forget those
--- used least recently.
+-- used least recently. Those of the groups in *used* are written by this script.
 local function forget_histories(used, total, limits, time)
   for _ = 1, forgotten_at_once do
     local group, at = unpack(on_key("ZRANGE", history_order, 0, 0, "WITHSCORES"))
-    if not group or group == used then return end
+    if not group or used[group] then return end
     if total <= limits.all and tonumber(at) > time - limits.life then return end
     total = forget_history(group)
   end
@@ -103,8 +103,8 @@ local function keep_until(expires, time)
   on_key("PEXPIRE", history_order, whole(expires - time))
 end
 
--- Write a history, with the messages planned.
-local function write_history(group, history, limits)
+-- Write a history, with the messages planned. *used* has the groups of all that this script writes.
+local function write_history(used, group, history, limits)
   local key, time = history_key(group), math.floor(now() / 1000)
   if history.begins then redis.call("UNLINK", key) end
   local offset, left = history.last - #history.added, on_key("XLEN", key)
@@ -120,5 +120,5 @@ local function write_history(group, history, limits)
   on_key("ZADD", history_order, whole(time), group)
   local total = count_bytes(history.bytes + history_cost - history.counted)
   keep_until(time + limits.life, time)
-  forget_histories(group, total, limits, time)
+  forget_histories(used, total, limits, time)
 end

@@ -40,13 +40,13 @@ local function set_key_aside(key)
   redis.call("RENAME", key, aside .. ":" .. name)
 end
 
--- Run a command on a key. A key of a foreign type, or a stream with no ids left, is set aside first: an
--- error in the middle of a script would leave half of its writes.
+-- Run a command on a key. A key of a foreign type, or a stream that does not take the id, is set aside
+-- first: an error in the middle of a script would leave half of its writes.
 local function on_key(command, key, ...)
   local reply = redis.pcall(command, key, ...)
   if type(reply) ~= "table" or not reply.err then return reply end
-  if string.find(reply.err, "WRONGTYPE", 1, true) or string.find(reply.err, "exhausted", 1, true) then
-    set_key_aside(key)
+  for _, part in ipairs({"WRONGTYPE", "exhausted", "equal or smaller"}) do
+    if string.find(reply.err, part, 1, true) then set_key_aside(key) end
   end
   return redis.call(command, key, ...)
 end

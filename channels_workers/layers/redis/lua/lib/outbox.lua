@@ -204,5 +204,5 @@ local function write_outbox(plan)
     set_due(id, due)
     on_key("HSET", delayed_messages, id, value)
   end
-  for _, kept in ipairs(plan.kept) do write_history(unpack(kept)) end
+  for _, kept in ipairs(plan.kept) do write_history(plan.histories, unpack(kept)) end
 end
