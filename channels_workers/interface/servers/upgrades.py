@@ -20,6 +20,9 @@ _is_head = re.compile(
     rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~]*\r\n)+)\r\n"
 ).fullmatch
 
+#: Finds the header by which a request asks for a WebSocket.
+_asks = re.compile(rb"\nupgrade:[ \t]*websocket", re.IGNORECASE).search
+
 #: Headers that make a request more than a head.
 MORE = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 
@@ -38,6 +41,12 @@ class Upgrade:
         """The whole head."""
         lines = b"".join([b"%b: %b\r\n" % header for header in self.headers.items()])
         return b"GET %b HTTP/1.1\r\n%b\r\n" % (self.target, lines)
+
+
+def may_be_upgrade(data: bytes) -> bool:
+    """Say whether *data* look like a whole handshake, one for :func:`read_upgrade` or another."""
+    is_head = data.startswith(b"GET ") and data.endswith(b"\r\n\r\n") and len(data) <= LARGEST
+    return is_head and _asks(data) is not None
 
 
 def read_upgrade(data: bytes) -> Upgrade | None:

@@ -40,7 +40,7 @@ TALK = 1.0
 PAGE, ANSWER = 2.0, 20.0
 
 #: The bound on handshakes under way.
-AT_ONCE = 32
+AT_ONCE = 16
 
 
 class HandshakeStorm(Fault):

@@ -6,7 +6,7 @@ from typing import Any
 
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.daphne import twisted
-from channels_workers.interface.servers.reception import EACH_TURN, reception
+from channels_workers.interface.servers.reception import CONNECTIONS, connections
 
 
 class HeldArrival:
@@ -16,16 +16,25 @@ class HeldArrival:
 
     def arrive(self) -> None:
         """Read nothing before it is its turn, if Twisted has the parts for this."""
-        if not parts.missing(self.transport, twisted.READING_PARTS):
-            reception.arrive(self)
+        if parts.missing(self.transport, twisted.READING_PARTS) or connections.arrive(self):
+            self.expect_head()
+
+    def expect_head(self) -> None:
+        """Begin the time for the first head."""
+        raise NotImplementedError
 
     def hold_arrival(self) -> None:
         """Read nothing of a client that has just come."""
         self.transport.pauseProducing()
-        twisted.accept_few(self.transport, EACH_TURN)
+        twisted.accept_few(self.transport, CONNECTIONS)
 
-    def let_in(self) -> None:
-        """Read it, if it is still there."""
-        if self.transport is not None and not getattr(self.transport, "disconnecting", False):
-            self.transport.resumeProducing()
-            twisted.accept_few(self.transport, EACH_TURN)
+    def let_in(self) -> bool:
+        """Read it, if it is still there. The time for its head begins now."""
+        transport = self.transport
+        is_there = getattr(transport, "connected", transport is not None)
+        is_there = is_there and not getattr(transport, "disconnecting", False)
+        if is_there:
+            transport.resumeProducing()
+            twisted.accept_few(transport, CONNECTIONS)
+            self.expect_head()
+        return bool(is_there)

@@ -11,11 +11,15 @@ from twisted.protocols.policies import ProtocolWrapper
 from channels_workers.conf import configuration
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.daphne.arrivals import HeldArrival
+from channels_workers.interface.servers.reception import HeldHandshake, hold
 from channels_workers.interface.servers.upgrades import Upgrade, read_upgrade
 
 #: What is needed of the factory of connections, and of Daphne's server.
 FACTORY_PARTS = ("reactor", "server")
 SERVER_PARTS = ("ws_factory",)
+
+#: The answer to a client that does not wait for the answer to its handshake.
+TOO_EARLY = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 def can_enter(factory: Any) -> bool:
@@ -35,17 +39,32 @@ class Entry(HeldArrival, Protocol):
         self._make = make
         self._deadline: Any = None
         self._began = 0.0
+        self._held: HeldHandshake | None = None
 
     def connectionMade(self) -> None:  # noqa: N802  (as Twisted names it)
         """Wait for the first data."""
+        self.arrive()
+
+    def expect_head(self) -> None:
+        """Begin the time for the first head."""
         reactor = self._factory.reactor
         self._began = reactor.seconds()
         self._deadline = reactor.callLater(configuration().REQUEST_HEAD_TIMEOUT, self._late)
-        self.arrive()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        """Hand the connection on."""
+        """Hand the connection on, a handshake when it is its turn."""
         self._stop()
+        if self._held is not None:  # a client has to wait for the answer to its handshake
+            self._held.drop()
+            self.transport.write(TOO_EARLY)
+            self.transport.loseConnection()
+            return
+        self._held = hold(data, self._take, self.transport.abortConnection)
+        if self._held is None:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        self._held = None
         upgrade = read_upgrade(data)
         if upgrade is None or not self._upgraded(upgrade):
             self._hand_over().dataReceived(data)
@@ -53,6 +72,8 @@ class Entry(HeldArrival, Protocol):
     def connectionLost(self, reason: Any = None) -> None:  # noqa: N802
         """Stop the time-out."""
         self._stop()
+        if self._held is not None:
+            self._held.drop()
 
     def _stop(self) -> None:
         if self._deadline is not None and self._deadline.active():

@@ -115,16 +115,21 @@ class JudgedChannel(HeldArrival):
 
     requests: list[Any]
     is_refused = False
-    waited = 0.0  # for its first data (s)
+    waited: float | None = None  # for its first data (s); None if it did not come by an `Entry`
     _deadline: Any = None
 
     def connectionMade(self) -> None:  # noqa: N802
         """Wait for the first head."""
         super().connectionMade()  # type: ignore[misc]
-        left = max(0.0, configuration().REQUEST_HEAD_TIMEOUT - self.waited)
-        self._expect(left, self.timeoutConnection)  # type: ignore[attr-defined]
-        if not self.waited:  # else it came as an `Entry`
+        if self.waited is None:
             self.arrive()
+        else:
+            self.expect_head()
+
+    def expect_head(self) -> None:
+        """Begin the time for the first head, or go on with it."""
+        left = max(0.0, configuration().REQUEST_HEAD_TIMEOUT - (self.waited or 0.0))
+        self._expect(left, self.timeoutConnection)  # type: ignore[attr-defined]
 
     def allHeadersReceived(self) -> None:  # noqa: N802
         """Wait for the body."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from channels_workers.conf import configuration
 from channels_workers.interface.servers import parts
-from channels_workers.interface.servers.reception import reception
+from channels_workers.interface.servers.reception import HeldHandshake, connections, hold
 from channels_workers.interface.servers.upgrades import read_upgrade
 from channels_workers.interface.servers.uvicorn.handshakes import begin
 from channels_workers.log_limits import Episodes
@@ -57,6 +57,7 @@ class BoundedHead:
     transport: Any
     _arguments: dict[str, Any] | None = None  # of the parser that is not made yet
     _deadline: asyncio.TimerHandle | None = None
+    _held: HeldHandshake | None = None
     _is_known = True
     _size = 0
 
@@ -73,8 +74,7 @@ class BoundedHead:
         if self._arguments is not None:
             self.transport = transport
             self.server_state.connections.add(self)
-            self._expect()
-            reception.arrive(self)
+            self._arrive()
             return
         super().connection_made(transport)  # type: ignore[misc]
         missing = parts.missing(self, PARTS) + parts.missing(transport, TRANSPORT_PARTS)
@@ -82,16 +82,29 @@ class BoundedHead:
             self._is_known = False
             tell_unbounded(f"this uvicorn has no {', '.join(missing)}")
         else:
-            self._expect()
             type(self).is_lazy = _can_be_lazy(self)
-            reception.arrive(self)
+            self._arrive()
 
     def data_received(self, data: bytes) -> None:
         """Take *data*, and check whether the head is complete."""
-        if self._is_known:
-            self._receive(data)
-        else:
+        if not self._is_known:
             super().data_received(data)  # type: ignore[misc]
+        elif self._held is not None:  # a client has to wait for the answer to its handshake
+            self._end(BAD_REQUEST)
+        elif self._size or self.cycle is not None or not self._holds(data):
+            self._receive(data)
+
+    def _holds(self, first: bytes) -> bool:
+        """Say whether the *first* data are a handshake that waits for its turn."""
+        self._held = hold(first, self._receive_held, self.transport.abort)
+        if self._held is not None:
+            self._forget()
+        return self._held is not None
+
+    def _receive_held(self, data: bytes) -> None:
+        self._held = None
+        if not self.transport.is_closing():
+            self._receive(data)
 
     def _receive(self, data: bytes) -> None:
         try:
@@ -113,14 +126,21 @@ class BoundedHead:
             elif self._deadline is None:
                 self._expect()
 
+    def _arrive(self) -> None:
+        if connections.arrive(self):
+            self._expect()
+
     def hold_arrival(self) -> None:
         """Read nothing of a client that has just come."""
         self.transport.pause_reading()
 
-    def let_in(self) -> None:
-        """Read it, if it is still there."""
-        if not self.transport.is_closing():
+    def let_in(self) -> bool:
+        """Read it, if it is still there. The time for its head begins now."""
+        is_there = not self.transport.is_closing()
+        if is_there:
             self.transport.resume_reading()
+            self._expect()
+        return is_there
 
     def _hand_on(self, data: bytes) -> None:
         if self._arguments is None or not self._upgraded(self._arguments, data):
@@ -157,6 +177,8 @@ class BoundedHead:
     def connection_lost(self, error: Exception | None) -> None:
         """Stop the time-out."""
         self._forget()
+        if self._held is not None:
+            self._held.drop()
         if self._arguments is None:
             super().connection_lost(error)  # type: ignore[misc]
         else:
