@@ -13,17 +13,24 @@ from django.dispatch import receiver
 
 
 class _Thread(threading.local):
-    """The databases that had a connection on a thread, by alias.
+    """What a thread knows of its database connections."""
 
-    Asking Django for them costs as much as half a message.
-    """
+    _found: dict[str, BaseDatabaseWrapper] | None = None
 
-    def __init__(self) -> None:
-        self.databases: dict[str, BaseDatabaseWrapper] = {}
-        with suppress(ImproperlyConfigured):  # without settings there is no connection
-            for one in connections.all(initialized_only=True):
-                if one.connection is not None:
-                    self.databases[one.alias] = one
+    @property
+    def databases(self) -> dict[str, BaseDatabaseWrapper]:
+        """The databases that had a connection on this thread, by alias.
+
+        Asking Django for them costs as much as half a message, so that is done once for each
+        thread. It is not done at import, because Django would keep settings that are half loaded.
+        """
+        if self._found is None:
+            self._found = {}
+            with suppress(ImproperlyConfigured):  # without settings there is no connection
+                for one in connections.all(initialized_only=True):
+                    if one.connection is not None:
+                        self._found[one.alias] = one
+        return self._found
 
 
 #: Those of the running thread.

@@ -28,6 +28,8 @@ class Child:
         self.has_changed = False
         #: When it will be killed (monotonic seconds), once it was asked to stop.
         self.kill_at = math.inf
+        #: Whether it was ready when it was asked to stop.
+        self.was_ready = False
         self._process = process
         self._link: socket.socket | None = link
         self._limit = 0.0
@@ -96,6 +98,7 @@ class Child:
         if self.is_stopping:
             return
         self.kill_at = time.monotonic() + self._limit + MARGIN
+        self.was_ready = self.is_ready
         # No signal: systemd and Heroku send one to each process, and a second ends it at once.
         if not (self.is_ready and self._tell_to_stop()):
             self._process.terminate()

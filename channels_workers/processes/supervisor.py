@@ -186,7 +186,7 @@ class Supervisor:
                 self._give_up(f"{text} before it was ready")
 
     def _note_stopped(self, child: Child, status: int, text: str) -> None:
-        if status != 0 and (child.is_ready or status != -signal.SIGTERM):
+        if status != 0 and (child.was_ready or status != -signal.SIGTERM):
             self._status = 1
             say(logging.ERROR, text, fields("process_ended"))
 

@@ -122,7 +122,7 @@ def test_the_next_page_of_the_tab_knows_and_tries_a_websocket_later(
     proxy.websockets = "passed"
     page.run("sessionStorage.setItem('channels-workers.transport', '1 sse')")
     page.load()
-    assert proxy.upgrades == upgrades + 1
+    wait_for(lambda: proxy.upgrades == upgrades + 1, "a try of a WebSocket")
     page.says("one")
     page.hears("one")
 
@@ -214,7 +214,7 @@ def test_a_short_sleep_goes_on_with_the_same_connection(
     other.close()
     browser.execute_cdp_cmd("Page.setWebLifecycleState", {"state": "active"})
     page.hears("meanwhile")
-    assert ends(redis_server) == [b"1000"]  # that of the other one
+    wait_for(lambda: ends(redis_server) == [b"1000"], "the end of the other one")
 
 
 def test_binary_frames(browser: Chrome, proxy: StrictProxy) -> None:

@@ -18,6 +18,7 @@ from channels_workers.interface.outgoing import Outgoing
 from channels_workers.interface.outgoing_kinds import outgoing_for
 from channels_workers.interface.servers.daphne.outgoing import DaphneOutgoing
 from channels_workers.interface.servers.daphne.twisted import unsent_bytes
+from channels_workers.interface.servers.uvicorn import server as uvicorn_server
 from channels_workers.interface.servers.uvicorn.outgoing import UvicornOutgoing
 from channels_workers.interface.traffic import Traffic
 from channels_workers.interface.unread import Unread
@@ -152,6 +153,29 @@ async def test_a_close_runs_in_a_task_of_its_own(caplog: pytest.LogCaptureFixtur
 
 
 # Daphne: its own `send`, and a Twisted transport between two real sockets
+
+
+class Unreferable:
+    """A transport without weak references, as those of uvloop for TLS."""
+
+    __slots__ = ("is_cut",)
+
+    def abort(self) -> None:
+        self.is_cut = True
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+async def test_a_client_that_takes_no_close_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn_server, "ABORT_TIMEOUT", 0)
+    server, transport = Server(), Unreferable()
+    monkeypatch.setattr(server, "transport", transport)
+    outgoing(server).put(CloseSocket({"type": "websocket.close", "text": "closed"}))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert server.sent == ["closed"]
+    assert transport.is_cut
 
 
 class Reactor:

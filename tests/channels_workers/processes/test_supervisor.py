@@ -370,8 +370,10 @@ def test_a_crash_while_stopping_shows_in_the_status(start: Start) -> None:
 
 
 def test_a_process_that_closes_its_socket_is_stopped_by_a_signal(start: Start) -> None:
-    parent = start(1, "link.sendall(b'ready 60\\n')\nlink.close()\ntime.sleep(600)")
+    code = "link.sendall(b'ready 60\\n')\nlink.close()\nwrite('closed')\ntime.sleep(600)"
+    parent = start(1, code)
     parent.wait_for_line("are ready$")
+    parent.wait_for_line("^closed$")
     assert parent.terminate() == 1
     assert "was killed by SIGTERM" in parent.output
 

@@ -63,13 +63,13 @@ def abort_later(send: Any) -> None:
 
     uvicorn closes its transport by then, and that waits for ever for a client that reads nothing.
     """
-    transport = transport_of(send)
-    if transport is not None:
+    # Of the protocol: uvloop's transports of TLS have no weak references.
+    if transport_of(send) is not None:
         loop = asyncio.get_running_loop()
-        loop.call_later(ABORT_TIMEOUT, _abort, weakref.ref(transport))
+        loop.call_later(ABORT_TIMEOUT, _abort, weakref.ref(protocol_behind(send)))
 
 
-def _abort(reference: weakref.ref[asyncio.WriteTransport]) -> None:
-    transport = reference()
-    if transport is not None:
-        transport.abort()
+def _abort(reference: weakref.ref[Any]) -> None:
+    protocol = reference()
+    if protocol is not None:
+        protocol.transport.abort()

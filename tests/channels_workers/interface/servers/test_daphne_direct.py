@@ -1,11 +1,18 @@
 """Whole frames written past Daphne's `send`, by autobahn's own protocol over a real socket."""
 
 import logging
+import ssl
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from autobahn.twisted.websocket import WebSocketServerFactory
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import DefaultOpenSSLContextFactory
+from twisted.internet.task import Clock
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from channels_workers.conf import Configuration
 from channels_workers.interface.actions import CloseSocket, SendFrame
@@ -13,6 +20,7 @@ from channels_workers.interface.frames import SharedFrame, encoded
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.daphne import autobahn, twisted
 from channels_workers.interface.servers.daphne.twisted import unsent_bytes
+from labs.harness.certificate import make_certificate
 from tests.channels_workers.interface.test_outgoing import Line
 
 VALUES: tuple[str | bytes, ...] = ("", "a", "é" * 62, "x" * 126, "é" * 40_000, b"", b"\xff" * 65536)
@@ -202,3 +210,47 @@ async def test_a_daphne_that_logs_frames_sends_them_itself(
     socket = opened()
     socket.out.put_shared(shared("one"))
     assert socket.slow == 1
+
+
+class Encrypted:
+    """TLS between a socket and its client."""
+
+    def __init__(self, socket: Socket, folder: Path) -> None:
+        made = make_certificate(folder, "site", "localhost")
+        context: Any = DefaultOpenSSLContextFactory(str(made.key), str(made.file))  # type: ignore[no-untyped-call]
+        self.clock: Any = Clock()
+        plain: Any = Factory.forProtocol(Protocol)
+        factory = TLSMemoryBIOFactory(context, False, plain, self.clock)
+        self.raw: Any = socket.transport
+        self.line = socket.client
+        protocol: Any = factory.buildProtocol(None)
+        socket.transport = self.raw.protocol = protocol
+        protocol.makeConnection(self.raw)
+        trusted = ssl.create_default_context(cafile=str(made.file))
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._client = trusted.wrap_bio(self._in, self._out, server_hostname="localhost")
+        for _ in range(5):
+            with suppress(ssl.SSLWantReadError):
+                self._client.do_handshake()
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        if data := self._out.read():
+            self.line.sendall(data)
+            self.raw.doRead()
+        self.clock.advance(0)
+        self.raw.doWrite()
+        with suppress(BlockingIOError):
+            self._in.write(self.line.recv(2**20))
+
+    def received(self) -> bytes:
+        """What the client decrypts."""
+        self._pass_on()
+        return self._client.read(2**20)
+
+
+async def test_frames_are_encrypted(socket: Socket, tmp_path: Path) -> None:
+    encrypted = Encrypted(socket, tmp_path)
+    for text in ("one", "two"):
+        socket.out.put_shared(frame := shared(text))
+        assert encrypted.received() == frame.wire
