@@ -72,10 +72,11 @@ class LayerAdmin(ABC):
     def clean_up(self, process: str) -> list[NewDeadLetter]:
         """Clean up after a dead process, also under its previous ids; return new dead letters.
 
-        Its deliveries go back to the other workers. A message that was delivered
-        ``CHANNEL_WORKERS["DELIVERIES"]`` times becomes a dead letter instead. The connections of
-        the process end with code 1006, it leaves its groups, and its inbox is deleted. The list is
-        incomplete if another process cleans up at the same time.
+        Its deliveries go back to the other workers. The first death counts for all of them, later
+        ones only for the message that it has begun in quarantine (``WorkerLayer.quarantine``).
+        After ``CHANNEL_WORKERS["DELIVERIES"]`` deaths a message becomes a dead letter instead. The
+        connections of the process end with code 1006, it leaves its groups, and its inbox is
+        deleted. The list is incomplete if another process cleans up at the same time.
         """
 
     # Dead letters

@@ -8,8 +8,8 @@ A layer has six sides:
   :meth:`~WorkerLayer.tell`, :meth:`~WorkerLayer.withdraw`, :meth:`~WorkerLayer.close`,
   :meth:`~WorkerLayer.detach`;
 * the worker side (threads, blocking): :meth:`~WorkerLayer.pull`, :meth:`~WorkerLayer.commit`,
-  :meth:`~WorkerLayer.requeue`, :meth:`~WorkerLayer.listen`, and :meth:`~WorkerLayer.apply` for code
-  outside consumers;
+  :meth:`~WorkerLayer.quarantine`, :meth:`~WorkerLayer.requeue`, :meth:`~WorkerLayer.listen`, and
+  :meth:`~WorkerLayer.apply` for code outside consumers;
 * the admin side (threads, blocking): ``layer.admin``, a
   :class:`~channels_workers.layers.admin.LayerAdmin`;
 * the relay side (threads, blocking): ``layer.relays``, a
@@ -399,6 +399,14 @@ class WorkerLayer(ChannelLayer):
 
         Return None when the time is over. A payload goes to one caller. One may be lost, too, with
         the reply of the layer.
+        """
+
+    @abstractmethod
+    def quarantine(self, delivery: Delivery) -> Committed:
+        """Note that *delivery*, whose worker has died before, begins to run.
+
+        Its process runs no other such message meanwhile. If it dies before it notes another one,
+        this death counts for *delivery*. ``STALE`` means that its consumer no longer holds it.
         """
 
     @abstractmethod

@@ -243,7 +243,8 @@ class Delivery(NamedTuple):
     message in its connection, from 0 on, *session* is the payload of its saved session, and *code*
     is the close code of a disconnect.
 
-    *attempts* counts earlier runs that asked to run later, *deaths* those whose worker died,
+    *attempts* counts earlier runs that asked to run later, *deaths* those whose worker died
+    (the first one may have died before it began this message),
     *failures* those with a transient error.
 
     *position* is set on a message to an ordinary channel in a group with history.

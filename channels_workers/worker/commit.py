@@ -125,6 +125,27 @@ def check_held(delivery: Delivery, layer: WorkerLayer, rest: Rest = never_ended.
         raise NotHeld(delivery.id)
 
 
+def quarantine(delivery: Delivery, layer: WorkerLayer, rest: Rest = never_ended.wait) -> bool:
+    """Let *layer* note that *delivery* begins to run in quarantine; return whether it may run.
+
+    It may not if its consumer does not hold it any more, which is logged, or if *rest*, which waits
+    between two attempts, says that the process has ended.
+    """
+    failing = Backoff(logger, f"Beginning {delivery.id}", 1.0)
+    while True:
+        try:
+            held = layer.quarantine(delivery)
+        except Exception as error:  # noqa: BLE001  (logged; without the note it must not run)
+            if rest(failing.failed(error)):
+                return False
+        else:
+            failing.succeeded()
+            break
+    if held is not Committed.DONE:
+        log_stale(delivery)
+    return held is Committed.DONE
+
+
 def log_stale(delivery: Delivery) -> None:
     """Log that another worker finished *delivery* before."""
     extra = delivery_fields("finished_elsewhere", delivery)

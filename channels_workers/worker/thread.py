@@ -22,7 +22,7 @@ from channels_workers.routing import Router
 from channels_workers.signals import worker_ready
 from channels_workers.transient import is_retried
 from channels_workers.worker.batch import PULL_TIMEOUT, Batch
-from channels_workers.worker.commit import NotHeld, check_held, dead_letter
+from channels_workers.worker.commit import NotHeld, check_held, dead_letter, quarantine
 from channels_workers.worker.dispatch import Outcome, dispatch
 from channels_workers.worker.identity import Identity
 from channels_workers.worker.in_flight import InFlight
@@ -82,6 +82,8 @@ class Worker:
         self._identity = identity
         self._pace = Pace(look_at_thread())
         self._process = forks.current
+        #: The last message had lost a worker: the next one may have, too, and is pulled alone.
+        self._is_careful = False
         self._dispatch = recorded(dispatch)
         self.thread = Duty(self.batch.name, self.run)
 
@@ -131,7 +133,7 @@ class Worker:
 
     def _pull(self) -> Delivery | None:
         batch, job, in_flight = self.batch, self._job, self._in_flight
-        count = 1 if job.keeps_order else self._pace.count
+        count = 1 if job.keeps_order or self._is_careful else self._pace.count
         if batch.finished and in_flight.quarantined.waiting:
             batch.commit()
         if batch.finished:
@@ -154,9 +156,9 @@ class Worker:
 
     def _handle(self, delivery: Delivery) -> None:
         in_flight, job = self._in_flight, self._job
-        if delivery.deaths:
-            self._log_deaths(delivery)
-            self._hold_nothing_else()
+        self._is_careful = delivery.deaths > 0
+        if delivery.deaths and not self._begin_quarantine(delivery):
+            return
         if self.batch.finished or in_flight.backlog.waiting:
             in_flight.crowded.set()
         if job.callback is not None:
@@ -224,8 +226,21 @@ class Worker:
             extra=delivery_fields("handed_over", delivery),
         )
 
+    def _begin_quarantine(self, delivery: Delivery) -> bool:
+        """Get ready to run *delivery*, which may kill this worker, too; return whether it may run.
+
+        The layer notes that it begins: only with this note its next death counts.
+        """
+        self._log_deaths(delivery)
+        self._hold_nothing_else()
+        if quarantine(delivery, self.channel_layer, self._rest):
+            return True
+        self.slot.running = None
+        self._in_flight.end_quarantine()
+        return False
+
     def _hold_nothing_else(self) -> None:
-        """Commit and hand back everything else: the next death would count for it, too."""
+        """Commit and hand back everything else: the next death would make it a suspect, too."""
         self.batch.commit()
         try:
             self._in_flight.hand_back(self.channel_layer)

@@ -103,9 +103,7 @@ class MemoryAdmin(LayerAdmin):
         with store.changed:
             if process not in store.awaiting_cleanup:
                 return []
-            info = store.process_info.get(process)
-            ids = {process, *info.previous_ids} if info else {process}
-            held = [one for name in ids for one in store.held_by(name)]
+            held = [one for name in store.ids_of(process) for one in store.held_by(name)]
             dead = [NewDeadLetter(it.channel, it.id) for it in held if not self._hand_on(it)]
             for reply in self._connections_of(process):
                 if kind_of(reply) is ReplyKind.KEPT:
@@ -119,13 +117,18 @@ class MemoryAdmin(LayerAdmin):
 
     def _hand_on(self, held: Delivery) -> bool:
         """Put *held* back; return False if no other worker may get it."""
-        deaths = held.deaths + 1
+        deaths = self._count_deaths(held)
         if runs_once(held) or deaths >= configuration().DELIVERIES:
             reason = RUNS_ONCE if runs_once(held) else f"its worker died, {deaths} times"
             dead_letter(self.store, held, reason, self._refusals)
             return False
         self.store.put_back(held._replace(deaths=deaths))
         return True
+
+    def _count_deaths(self, held: Delivery) -> int:
+        """Count this death if it is the first, or if *held* was running; see ``clean_up.lua``."""
+        running = self.store.quarantined.get(process_of(held.consumer))
+        return held.deaths + (held.deaths == 0 or running == (held.channel, held.token))
 
     def _connections_of(self, server: str) -> list[str]:
         return [reply for reply in self.store.records if self.store.server_of(reply) == server]

@@ -20,7 +20,14 @@ from channels_workers.layers.memory.admin import MemoryAdmin
 from channels_workers.layers.memory.kept import MemoryKept
 from channels_workers.layers.memory.plan import Plan, dead_letter
 from channels_workers.layers.memory.relays import MemoryRelays
-from channels_workers.layers.memory.store import DISCONNECTING, IDLE, Record, Store, Stream
+from channels_workers.layers.memory.store import (
+    DISCONNECTING,
+    IDLE,
+    Record,
+    Store,
+    Stream,
+    process_of,
+)
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
     CONNECT,
@@ -322,6 +329,15 @@ class InMemoryChannelLayer(WorkerLayer):
     def listen(self, reply_channel: str, timeout: float) -> bytes | None:
         """Wait up to *timeout* seconds for what the server tells."""
         return self.store.listen(reply_channel, timeout)
+
+    def quarantine(self, delivery: Delivery) -> Committed:
+        """Note that *delivery* begins to run, while its process runs no other such message."""
+        with self.store.changed:
+            if not self.store.is_owner(delivery):
+                return Committed.STALE
+            running = delivery.channel, delivery.token
+            self.store.quarantined[process_of(delivery.consumer)] = running
+            return Committed.DONE
 
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""

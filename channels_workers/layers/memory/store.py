@@ -112,6 +112,8 @@ class Store:
         #: Heartbeat counters of the registered processes.
         self.counters: dict[str, int] = {}
         self.process_info: dict[str, ProcessInfo] = {}
+        #: The channel and token that each process has begun in quarantine; see ``quarantine.lua``.
+        self.quarantined: dict[str, tuple[str, str]] = {}
         self.dead: set[str] = set()
         self.awaiting_cleanup: set[str] = set()
         self.inboxes: dict[str, list[InboxEntry]] = defaultdict(list)
@@ -163,10 +165,17 @@ class Store:
         previous = {name for info in self.process_info.values() for name in info.previous_ids}
         return process not in self.counters.keys() | self.awaiting_cleanup | previous
 
+    def ids_of(self, process: str) -> set[str]:
+        """Return the id of *process* and its previous ones."""
+        info = self.process_info.get(process)
+        return {process, *info.previous_ids} if info else {process}
+
     def forget_process(self, process: str) -> None:
         """Delete all data of *process* except its messages and connections."""
         for group in list(self.groups):
             self.leave_group(group, process)
+        for name in self.ids_of(process):
+            self.quarantined.pop(name, None)
         for known in (self.inboxes, self.counters, self.process_info):
             known.pop(process, None)
 

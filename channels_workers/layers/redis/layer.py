@@ -336,6 +336,11 @@ class RedisChannelLayer(WorkerLayer):
         """Wait up to *timeout* seconds for what the server tells; in parts of two seconds."""
         return told.listen(self.client, reply_channel, timeout)
 
+    def quarantine(self, delivery: Delivery) -> Committed:
+        """Note that *delivery* begins to run; may be repeated after a connection error."""
+        held: Arguments = [delivery.channel, delivery.token, delivery.consumer]
+        return Committed(self.streams.call(Request("quarantine", held)).decode())
+
     def requeue(self, delivery: Delivery, *, counted: bool, failed: bool = False) -> Committed:
         """Hand *delivery* back."""
         held: Arguments = [delivery.channel, delivery.token, delivery.consumer]

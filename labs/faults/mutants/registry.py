@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labs.faults.mutants.lifelines import LIFELINES
 from labs.faults.mutants.mutant import Mutant
+from labs.faults.mutants.quarantine import QUARANTINE
 from labs.harness.patch import Patch
 
 LUA = "layers/redis/lua"
@@ -324,4 +325,5 @@ MUTANTS: tuple[Mutant, ...] = (
         ("resume-redis-emptied",),
     ),
     *LIFELINES,
+    *QUARANTINE,
 )

@@ -1366,6 +1366,8 @@ class LayerContract:
             victim = Process(make_layer(), f"victim {number}")
             delivery = await victim.pull()
             assert delivery.deaths == number
+            if number:
+                assert victim.layer.quarantine(delivery) is Committed.DONE
             dead_lettered = await victim.mark_dead(victim.name)
             assert dead_lettered == ([NewDeadLetter(CONNECT, delivery.id)] if number == 2 else [])
         await recorder.until(lambda: recorder.releases == [0])
@@ -1376,6 +1378,54 @@ class LayerContract:
         [letter] = last.layer.admin.dead_letters()
         assert letter.reason == "its worker died, 3 times"
         assert (letter.message.id, letter.message.channel) == (f"{recorder.channel}:0", CONNECT)
+
+    async def test_messages_that_dead_workers_have_not_begun_are_never_lost(
+        self, make_layer: MakeLayer
+    ) -> None:
+        process = Process(make_layer())
+        for number in range(8):
+            await process.layer.send("work", {"n": number})
+        for number in range(5):
+            victim = Process(make_layer(), f"victim {number}")
+            held = await asyncio.to_thread(victim.layer.pull, ["work"], victim.consumer, 1, 32)
+            assert [each.deaths for each in held] == [min(number, 1)] * 8
+            assert await victim.mark_dead(victim.name) == []
+        assert process.layer.admin.dead_letters() == []
+        assert process.layer.length("work") == 8
+
+    async def test_a_death_counts_for_the_message_in_quarantine_alone(
+        self, make_layer: MakeLayer
+    ) -> None:
+        process, contents = Process(make_layer()), {}
+        for number in range(4):
+            await process.layer.send("work", {"n": number})
+        for number in range(2):
+            victim = Process(make_layer(), f"victim {number}")
+            held = await asyncio.to_thread(victim.layer.pull, ["work"], victim.consumer, 1, 4)
+            for delivery in held[:3] if number else ():  # the first two of them have run
+                assert victim.layer.quarantine(delivery) is Committed.DONE
+            victim.layer.requeue(held[0], counted=False)
+            assert victim.layer.quarantine(held[0]) is Committed.STALE
+            assert await victim.mark_dead(victim.name) == []
+        for _ in range(4):
+            again = await process.pull("work")
+            contents[process.layer.content(again)["n"]] = again.deaths
+        assert contents == {0: 0, 1: 1, 2: 2, 3: 1}
+
+    async def test_a_death_in_quarantine_counts_under_a_previous_id(
+        self, process: Process, other: Process
+    ) -> None:
+        await process.mark_dead("other worker")
+        await process.layer.send("work", {})
+        await other.pull("work")
+        await process.mark_orphan_dead("other worker")
+        held = await other.pull("work")
+        assert held.deaths == 1
+        assert other.layer.heartbeat("other worker") is Liveness.EVICTED
+        other.layer.register("new name", ProcessInfo.this("worker", 1, ALL))
+        assert other.layer.quarantine(held) is Committed.DONE
+        await process.mark_dead("new name")
+        assert (await process.pull("work")).deaths == 2
 
     async def test_a_connection_continues_after_a_dead_letter(self, process: Process) -> None:
         recorder = await process.connect()

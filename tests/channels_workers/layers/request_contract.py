@@ -336,6 +336,7 @@ class RequestContract:
         assert await process.mark_dead(other.name) == []
         again = await pull(process)
         assert (again.id, again.deaths) == (first.id, 1)
+        assert process.layer.quarantine(again) is Committed.DONE
         third = Process(process.layer, "third worker")
         assert await third.mark_dead(process.name) == [NewDeadLetter(REQUEST, first.id)]
         await made.until_got(REQUEST_REFUSAL)

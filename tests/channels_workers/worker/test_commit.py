@@ -9,10 +9,10 @@ from channels_workers.channel import Channel
 from channels_workers.exceptions import ChannelFull, ConsumeLater
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
-from channels_workers.layers.types import Committed, Finished
+from channels_workers.layers.types import Committed, Delivery, Finished
 from channels_workers.routing import Router
 from channels_workers.sessions import channel_session
-from channels_workers.worker.commit import commit
+from channels_workers.worker.commit import commit, quarantine
 from channels_workers.worker.dispatch import run
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.clients import Client, contents, pull_one
@@ -209,3 +209,18 @@ def test_retries_after_consume_later_are_bounded(
     assert len(runs) == 11
     assert "is a dead letter now: it was put off 10 times by ConsumeLater" in caplog.text
     assert len(caplog.records) == 1
+
+
+# Quarantine
+
+
+def test_a_suspect_is_left_to_others_if_the_process_ends_before_it_begins() -> None:
+    away, pauses = RedisChannelLayer(hosts=["redis://127.0.0.1:1"]), list[float]()
+    suspect = Delivery("one", "1-1", "worker.0", "id", b"", deaths=1)
+
+    def rest(seconds: float) -> bool:
+        pauses.append(seconds)
+        return len(pauses) == 2
+
+    assert not quarantine(suspect, away, rest)
+    assert len(pauses) == 2

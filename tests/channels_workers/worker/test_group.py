@@ -11,10 +11,11 @@ import pytest
 from pytest_django import Settings
 
 from channels_workers.channel import Channel
-from channels_workers.exceptions import ConsumeLater
+from channels_workers.exceptions import ConsumeLater, LayerUnavailable
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.types import (
+    Committed,
     Delivery,
     ProcessInfo,
 )
@@ -316,8 +317,9 @@ def test_a_stopping_worker_commits_finished_messages(
 
 @pytest.mark.usefixtures("several_at_once")
 def test_a_process_holds_nothing_else_while_a_quarantined_message_runs(
-    memory_layer: InMemoryChannelLayer, start_group: StartGroup
+    memory_layer: InMemoryChannelLayer, start_group: StartGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Then it pulls one message: that may have lost its worker, too."""
     channel = "websocket.connect"
     for _ in range(6):
         Client(memory_layer).connect()
@@ -326,9 +328,17 @@ def test_a_process_holds_nothing_else_while_a_quarantined_message_runs(
     memory_layer.admin.mark_dead("victim", 1)
     memory_layer.admin.clean_up("victim")
     seen: list[tuple[bool, int]] = []
+    steps: list[int] = []  # how many messages a pull asks for, and 0 for a quarantined message
+    pull = memory_layer.pull
+
+    def note_pull(*arguments: Any) -> list[Delivery]:
+        steps.append(arguments[3])
+        return pull(*arguments)
 
     def consumer(message: Any) -> None:
         seen.append((message.delivery.deaths > 0, held_by(group)))
+        if message.delivery.deaths:
+            steps.append(0)
 
     ready = threading.Event()
 
@@ -336,6 +346,7 @@ def test_a_process_holds_nothing_else_while_a_quarantined_message_runs(
         assert ready.wait(TIMEOUT)
         consumer(message)
 
+    monkeypatch.setattr(memory_layer, "pull", note_pull)
     group = start_group({channel: begin})
     ready.set()
     wait_for(lambda: memory_layer.length(channel) == 0, "all to be done")
@@ -343,6 +354,8 @@ def test_a_process_holds_nothing_else_while_a_quarantined_message_runs(
     assert len(seen) == 6
     assert [held for died, held in seen if died] == [1, 1, 1]
     assert max(held for died, held in seen if not died) > 1
+    assert [after for before, after in itertools.pairwise(steps) if before == 0] == [1, 1, 1]
+    assert max(steps) > 1
 
 
 def let_die(layer: InMemoryChannelLayer, *channels: str) -> None:
@@ -372,6 +385,64 @@ def test_quarantined_messages_of_a_process_run_one_at_a_time(
     second.let_go.set()
     stop(group)
     assert [memory_layer.length(channel) for channel in quarantined] == [0, 0]
+
+
+def test_a_death_counts_again_only_for_the_message_that_runs(
+    start_group: StartGroup, memory_layer: InMemoryChannelLayer
+) -> None:
+    """Another one that this process has pulled waits for the end of the quarantine."""
+    suspects = {"one": Blocked(), "two": Blocked()}
+    for channel in suspects:
+        Channel(channel).send({})
+    let_die(memory_layer, *suspects)
+    group = start_group(suspects, n_threads=2)
+    wait_for(lambda: any(held.begun.is_set() for held in suspects.values()), "the first")
+    store, admin, found = memory_layer.store, memory_layer.admin, dict[str, int]()
+    process = group.identity.process
+
+    def die() -> bool:
+        with store.changed:
+            if any(store.streams[each].waiting for each in suspects):
+                return False
+            [running] = [each for each, held in suspects.items() if held.begun.is_set()]
+            admin.mark_dead(process, admin.processes()[process])
+            admin.clean_up(process)
+            for channel in suspects:
+                [again] = store.streams[channel].waiting.values()
+                found["running" if channel == running else "waiting"] = again.deaths
+            return True
+
+    wait_for(die, "both to be held")
+    for held in suspects.values():
+        held.let_go.set()
+    stop(group)
+    assert found == {"running": 2, "waiting": 1}
+
+
+def test_a_message_that_another_worker_has_by_now_does_not_run(
+    start_group: StartGroup, memory_layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer, quarantine = Counted(), memory_layer.quarantine
+    Channel("one").send({})
+    let_die(memory_layer, "one")
+    errors = [LayerUnavailable("away"), ValueError("nobody foresaw it")]
+    held: list[Committed] = []
+
+    def answer(delivery: Delivery) -> Committed:
+        if errors:
+            raise errors.pop()
+        if not held:
+            memory_layer.requeue(delivery, counted=False)
+        held.append(quarantine(delivery))
+        return held[-1]
+
+    monkeypatch.setattr(memory_layer, "quarantine", answer)
+    group = start_group({"one": consumer})
+    assert consumer.got_one.wait(TIMEOUT)
+    stop(group)
+    assert held == [Committed.STALE, Committed.DONE]
+    assert len(consumer.messages) == 1
+    assert memory_layer.length("one") == 0
 
 
 # ConsumeLater

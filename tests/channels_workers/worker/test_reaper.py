@@ -9,7 +9,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.liveness import DEAD_AFTER, LONGEST_PAUSE, StallDetector
 from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
-from channels_workers.layers.types import NewDeadLetter, ProcessInfo
+from channels_workers.layers.types import Committed, NewDeadLetter, ProcessInfo
 from channels_workers.worker import reaper
 from channels_workers.worker.reaper import (
     LOOK_INTERVAL,
@@ -257,7 +257,8 @@ def test_later_deliveries_of_an_unregistered_process_are_requeued_too(
     watched: Watched, memory_layer: InMemoryChannelLayer
 ) -> None:
     watched.pass_by(SEARCH_INTERVAL + DEAD_AFTER)
-    assert memory_layer.pull(["work"], "stray.0", 0)
+    [begun] = memory_layer.pull(["work"], "stray.0", 0)
+    assert memory_layer.quarantine(begun) is Committed.DONE
     watched.pass_by(2 * SEARCH_INTERVAL + DEAD_AFTER)
     [again] = memory_layer.pull(["work"], "own.0", 0)
     assert again.deaths == 2

@@ -8,7 +8,7 @@
 --          8 how many kept connections may wait
 -- writes   channel:<name>, connections:<server>, session:<reply>, told:<reply>, group:<name>,
 --          groups:<server>, inbox:<server>, ended:<server>, dead_letters, process_info, awaiting_cleanup,
---          kept:<reply>, parked
+--          kept:<reply>, parked, quarantined
 -- returns  {the next cursor, or "done"; channel and id of each new dead letter}. A cursor "at <number>,
 --          ended <count>" says how many connections ended as too many wait. "groups <number>" follows.
 --
@@ -26,14 +26,22 @@ local function runs_once(channel, fields)
   return channel == "http.request" and request_kind(field_of(fields, "reply") or "") == "once"
 end
 
-local function hand_on(channel, entry)
+-- Most of what a dead worker held had not begun. The first death makes a message a suspect, which runs
+-- in quarantine from then on. So a later death counts only if it was running.
+local function count_deaths(channel, entry, fields, consumer)
+  local before = tonumber(field_of(fields, "deaths")) or 0
+  local ran = on_key("HGET", quarantined, process_of(consumer)) == entry .. " " .. channel
+  return (before == 0 or ran) and before + 1 or before
+end
+
+local function hand_on(channel, entry, consumer)
   local found = on_key("XRANGE", stream_key(channel), entry, entry)
   if #found == 0 then
     on_key("XACK", stream_key(channel), worker_group, entry)
     return
   end
   local fields = found[1][2]
-  local deaths = (tonumber(field_of(fields, "deaths")) or 0) + 1
+  local deaths = count_deaths(channel, entry, fields, consumer)
   local reason = runs_once(channel, fields) and "its worker died, and a request that is not safe runs once"
     or deaths >= deliveries and "its worker died, " .. deaths .. " times"
     or #fields > most_fields and "its worker died, and it is unreadable"
@@ -49,7 +57,7 @@ end
 -- Returns how much may still be done.
 local function empty_consumer(channel, consumer, left)
   local held = on_key("XPENDING", stream_key(channel), worker_group, "-", "+", left, consumer)
-  for _, entry in ipairs(held) do hand_on(channel, entry[1]) end
+  for _, entry in ipairs(held) do hand_on(channel, entry[1], consumer) end
   if #held < left then
     redis.call("XGROUP", "DELCONSUMER", stream_key(channel), worker_group, consumer)
   end
@@ -70,10 +78,13 @@ local function empty_channels(left)
   for channel in pairs(channels) do
     local consumers = redis.pcall("XINFO", "CONSUMERS", stream_key(channel), worker_group)
     for _, consumer in ipairs(consumers.err and {} or consumers) do
-      if left > 0 and ids[string.match(consumer[2], "^(.+)%.[^.]*$")] then
+      if left > 0 and ids[process_of(consumer[2])] then
         left = empty_consumer(channel, consumer[2], left)
       end
     end
+  end
+  if left > 0 then
+    for id in pairs(ids) do on_key("HDEL", quarantined, id) end
   end
   return left
 end

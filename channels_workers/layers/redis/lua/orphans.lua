@@ -13,7 +13,7 @@ local orphans, seen = {}, {}
 for channel in pairs(channels) do
   local held = redis.pcall("XPENDING", stream_key(channel), worker_group)
   for _, consumer in ipairs(not held.err and held[4] or {}) do
-    local process = string.match(consumer[1], "^(.+)%.[^.]*$")
+    local process = process_of(consumer[1])
     if process and not seen[process] then
       seen[process] = true
       if is_unknown(process, previous_ids) then orphans[#orphans + 1] = process end

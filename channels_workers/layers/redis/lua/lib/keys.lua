@@ -18,6 +18,7 @@ local dead_letters = prefix .. "dead_letters"
 local epoch = prefix .. "epoch"
 local aside = prefix .. "aside"
 local parked = prefix .. "parked"
+local quarantined = prefix .. "quarantined"
 local worker_group = "workers"
 local notes_kept = 100
 
@@ -126,6 +127,9 @@ local function field_of(fields, name)
   end
   return nil
 end
+
+-- The process of the consumer "<process>.<thread>", or nil for another name.
+local function process_of(consumer) return string.match(consumer, "^(.+)%.[^.]*$") end
 
 -- Does this consumer still hold this entry? (XACK does not check the consumer.)
 local function is_pending_for(channel, entry, consumer)
