@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 
-from django.core.exceptions import ImproperlyConfigured
+from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -20,10 +19,11 @@ class _Thread(threading.local):
 
     def __init__(self) -> None:
         self.databases: dict[str, BaseDatabaseWrapper] = {}
-        with suppress(ImproperlyConfigured):  # without settings there is no connection
-            for one in connections.all(initialized_only=True):
-                if one.connection is not None:
-                    self.databases[one.alias] = one
+        if not settings.configured:  # there is no connection, and an import must not configure them
+            return
+        for one in connections.all(initialized_only=True):
+            if one.connection is not None:
+                self.databases[one.alias] = one
 
 
 #: Those of the running thread.
