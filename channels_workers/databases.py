@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 
-from django.core.exceptions import ImproperlyConfigured
+from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -26,7 +25,7 @@ class _Thread(threading.local):
         """
         if self._found is None:
             self._found = {}
-            with suppress(ImproperlyConfigured):  # without settings there is no connection
+            if settings.configured:  # else there is no connection, and this must not configure them
                 for one in connections.all(initialized_only=True):
                     if one.connection is not None:
                         self._found[one.alias] = one
