@@ -84,7 +84,7 @@ def test_a_page_asks_and_confirms_and_gets_what_it_missed(page: Page) -> None:
     assert page.request(21) == 42
     page.say(1)
     page.wait_for("connecting", "open", 1)
-    assert page.run("return client.outbox.size") == 0
+    wait_for(lambda: page.run("return client.outbox.size") == 0, "the confirmation")
     page.run("client.connection.restart()")
     page.say(2)
     page.wait_for("connecting", "open", 1, "lost", "connecting", "open", 2)
