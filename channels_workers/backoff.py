@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable, Collection, Hashable
 
 from django.db import InterfaceError, OperationalError
 
 from channels_workers.exceptions import ChannelError, LayerUnavailable
+from channels_workers.jitter import jittered
 from channels_workers.logs import described, fields
 
 
@@ -45,7 +45,7 @@ class Backoff:
             self._log(error)
         self.failures += 1
         wait = min(self.longest, 0.05 * 2.0 ** min(self.failures - 1, 10))
-        return wait * random.uniform(0.5, 1.0)  # noqa: S311  (no secret)
+        return jittered(wait, 0.5, 1.0)
 
     def _log(self, error: Exception) -> None:
         self._logged.add(type(error))

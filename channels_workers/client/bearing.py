@@ -5,13 +5,13 @@ from __future__ import annotations
 import binascii
 import json
 import math
-import random
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from channels_workers.client.options import Token
+from channels_workers.jitter import jittered
 
 #: The shares of its remaining life after which a token is renewed. It is early, as a renewal queues
 #: behind earlier frames; and random, as many clients may have come at once.
@@ -52,7 +52,7 @@ def renewal_delay(expires: float | None) -> float | None:
     """
     if expires is None or (remaining := expires - time.time()) <= 0:
         return None
-    return remaining * random.uniform(EARLIEST, LATEST)  # noqa: S311  (no secret)
+    return jittered(remaining, EARLIEST, LATEST)
 
 
 def _expiry_of_jwt(text: str) -> float | None:

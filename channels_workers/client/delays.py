@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+from channels_workers.jitter import jittered
 
 #: What a server of channels-workers says in the reason of the codes 4013 and 4014, before seconds.
 _RETURN = "retry-after: "
@@ -18,7 +18,7 @@ def delay_after(failures: int, first: float, longest: float) -> float:
     back at once.
     """
     whole = min(longest, first * 2.0 ** min(failures, 30))
-    return whole * random.uniform(0.5, 1.0)  # noqa: S311  (no secret)
+    return jittered(whole, 0.5, 1.0)
 
 
 def delay_told_by(reason: str) -> float | None:
@@ -35,4 +35,4 @@ def delay_of(seconds: str | None) -> float | None:
         return None
     if not told >= 0:  # nor is NaN
         return None
-    return min(told, _LONGEST_TOLD) * random.uniform(1.0, 1.5)  # noqa: S311  (no secret)
+    return jittered(min(told, _LONGEST_TOLD), 1.0, 1.5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from channels_workers.backoff import Backoff
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.threads import Duty
 from channels_workers.conf import configuration
+from channels_workers.jitter import jittered
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.once.rows import rows
 from channels_workers.outbox import Outbox, Rest, never_ended
@@ -118,6 +118,6 @@ def _run(look: Callable[[float], None], using: str, rest: Rest) -> None:
             if backoff.failures:
                 backoff.succeeded()
             # Workers look at different times.
-            wait = LOOK_INTERVAL * random.uniform(0.75, 1.25)  # noqa: S311  (no secret)
+            wait = jittered(LOOK_INTERVAL, 0.75, 1.25)
         finally:
             connections[using].close()

@@ -87,12 +87,14 @@ class RawSocket:
     def send_until_held(self, data: bytes, times: int, quiet: float = 1.0) -> int:
         """Send *data* up to *times* times, or until nothing is taken for *quiet* s. How often."""
         self.line.setblocking(False)
+        poll = select.poll()  # select knows no descriptor above 1,023
+        poll.register(self.line, select.POLLOUT)
         number = 0
         try:
             for number in range(times):
                 left = memoryview(data)
                 while left:
-                    if not select.select([], [self.line], [], quiet)[1]:
+                    if not poll.poll(quiet * 1000):
                         return number
                     left = left[self.line.send(left) :]
         finally:

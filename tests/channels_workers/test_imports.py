@@ -72,7 +72,8 @@ ROWS = [
     ["metrics.computed", "metrics.labels"],
     [
         *("context", "databases", "declarations", "django_parts", "interface.close_codes"),
-        *("interface.resume.wire", "interface.types", "logs", "migrations", "models", "tables"),
+        *("interface.resume.wire", "interface.types", "jitter", "logs", "migrations", "models"),
+        "tables",
     ],
     ["scaffold", "upgrade"],  # independent: delegates to another distribution
 ]

@@ -2,13 +2,14 @@
 
 import json
 import re
-import select
+import selectors
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -282,16 +283,18 @@ def flooding(clients: list[RawSocket], data: bytes) -> Iterator[None]:
 
 def flood(clients: list[RawSocket], data: bytes, over: threading.Event) -> None:
     left = {client.line: data for client in clients}
-    for line in left:
-        line.setblocking(False)
-    while not over.is_set():
-        readable, writable, _ = select.select([*left], [*left], [], 1)
-        with suppress(BlockingIOError):
-            for line in readable:
-                assert line.recv(2**20), "A flooding client was cut."
-        with suppress(BlockingIOError):
-            for line in writable:
-                left[line] = left[line][line.send(left[line]) :] or data
+    with selectors.DefaultSelector() as selector:
+        for line in left:
+            line.setblocking(False)
+            selector.register(line, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        while not over.is_set():
+            for key, events in selector.select(1):
+                line = cast("socket.socket", key.fileobj)
+                with suppress(BlockingIOError):
+                    if events & selectors.EVENT_READ:
+                        assert line.recv(2**20), "A flooding client was cut."
+                    if events & selectors.EVENT_WRITE:
+                        left[line] = left[line][line.send(left[line]) :] or data
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn-websockets-sansio", "uvicorn-uvloop"])

@@ -427,10 +427,13 @@ def door_to(port: int) -> Iterator[int]:
     class Pass(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with socket.create_connection(("127.0.0.1", port)) as behind:
-                other = {self.request: behind, behind: self.request}
+                other = {self.request.fileno(): behind, behind.fileno(): self.request}
+                poll = select.poll()  # select knows no descriptor above 1,023
+                for each in other:
+                    poll.register(each, select.POLLIN)
                 while True:
-                    for each in select.select(list(other), [], [])[0]:
-                        data = each.recv(65536)
+                    for each, _ in poll.poll():
+                        data = os.read(each, 65536)
                         if not data:
                             return
                         other[each].sendall(data)
