@@ -66,7 +66,7 @@ from labs.harness.project import ROOT
 from labs.harness.redis_server import RedisServer
 from labs.harness.server import Server
 from labs.harness.site import WORKER_READY
-from tests.processes.chromium import start_chromium
+from tests.processes.chromium import SharedBrowser
 from tests.shared_folders import shared_folder
 
 # An interface server inside the tests does not tune a garbage collector with custom settings.
@@ -319,16 +319,19 @@ def shared(
 
 
 @pytest.fixture(scope="session")
-def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    folder = tmp_path_factory.mktemp("browser")
-    driver = start_chromium(folder / "profile", folder / "chromedriver.log")
-    yield driver
-    driver.quit()
+def browser_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedBrowser]:
+    browser = SharedBrowser(tmp_path_factory.mktemp("browser"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def shared_browser(browser_of_all: SharedBrowser) -> Chrome:
+    return browser_of_all.in_front()
 
 
 @pytest.fixture
 def browser(shared_browser: Chrome) -> Iterator[Chrome]:
-    shared_browser.execute_cdp_cmd("Page.bringToFront", {})  # a hidden page draws no frames
     yield shared_browser
     for window in reversed(shared_browser.window_handles):
         shared_browser.switch_to.window(window)

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import cast
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
@@ -18,6 +19,8 @@ ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",
     "--disable-dev-shm-usage",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -42,3 +45,43 @@ def start_chromium(profile: Path, log: Path) -> Chrome:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     service = ChromeService(find_program("chromedriver"), log_output=str(log))
     return Chrome(options=options, service=service)
+
+
+# True once the page has drawn a frame, false after 20 s. A page that draws none hears of no
+# scrolling and of no change of size.
+DRAWS = """
+const done = arguments[0];
+requestAnimationFrame(() => done(true));
+setTimeout(() => done(false), 20_000);
+"""
+
+
+class SharedBrowser:
+    """A browser for many tests. It is started anew once its page draws no frames any more."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+        self._browser = self._start()
+
+    def in_front(self) -> Chrome:
+        """The browser, with its page in front of others: a hidden one draws no frames."""
+        if not self._draws():
+            print("The shared browser draws no frames: a new one is started.")
+            self._browser.quit()
+            self._browser = self._start()
+            assert self._draws(), "A new browser draws no frames either."
+        return self._browser
+
+    def quit(self) -> None:
+        """End it."""
+        self._browser.quit()
+
+    def _start(self) -> Chrome:
+        self._count += 1
+        name = self._folder / f"profile-{self._count}"
+        return start_chromium(name, self._folder / f"chromedriver-{self._count}.log")
+
+    def _draws(self) -> bool:
+        self._browser.execute_cdp_cmd("Page.bringToFront", {})
+        return cast(bool, self._browser.execute_async_script(DRAWS))

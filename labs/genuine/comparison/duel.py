@@ -9,11 +9,11 @@ from typing import Self
 
 from labs.genuine.comparison.application import Application
 from labs.genuine.comparison.engine import GENUINE, OURS
+from labs.genuine.comparison.finding import Finding, Played, judge
 from labs.genuine.comparison.player import Player
 from labs.genuine.comparison.site import Site
 from labs.genuine.comparison.stage import Stage
 from labs.genuine.comparison.steps import Conversation
-from labs.genuine.comparison.transcript import Difference, Transcript, first_difference
 
 
 class Duel:
@@ -46,20 +46,25 @@ class Duel:
     def _close(self, player: Player) -> None:
         self._runner.run(player.__aexit__())
 
-    def compare(self, conversation: Conversation) -> Difference | None:
-        """Play *conversation* on both. Returns where they differ."""
-        genuine, ours = self._runner.run(self._play(conversation))
-        self.conversations += 1
-        self.steps += len(genuine.moments)
-        self.frames += genuine.frames
-        return first_difference(genuine, ours)
+    def compare(self, name: str, conversation: Conversation) -> Finding | None:
+        """Play *conversation* on both, and once more if they differ. Returns what that says."""
+        first = self._run(conversation)
+        second = self._run(conversation) if first.difference else first
+        return judge(name, conversation, first, second)
 
-    async def _play(self, conversation: Conversation) -> tuple[Transcript, Transcript]:
+    def _run(self, conversation: Conversation) -> Played:
+        played = self._runner.run(self._play(conversation))
+        self.conversations += 1
+        self.steps += len(played.genuine.moments)
+        self.frames += played.genuine.frames
+        return played
+
+    async def _play(self, conversation: Conversation) -> Played:
         genuine, ours = self._players
         async with asyncio.TaskGroup() as tasks:
             first = tasks.create_task(genuine.play(conversation))
             second = tasks.create_task(ours.play(conversation))
-        return first.result(), second.result()
+        return Played(first.result(), second.result())
 
     def describe(self) -> str:
         """Return the output of all processes."""

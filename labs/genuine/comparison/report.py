@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from labs.genuine.comparison.difference import Demonstrated
-from labs.genuine.comparison.result import Finding, Result
+from labs.genuine.comparison.finding import Finding
+from labs.genuine.comparison.result import Result
 from labs.genuine.comparison.tested import Tested
 
 
@@ -19,16 +20,26 @@ def describe_result(result: Result) -> str:
         f"{result.application:<28} {result.conversations:4} conversations {result.steps:5} steps "
         f"{result.frames:5} frames {result.seconds:6.1f} s  {verdict}"
     )
-    parts = [line, *map(_describe_finding, result.findings)]
+    parts = [line, *map(_describe_finding, [*result.findings, *result.theirs])]
     if result.trouble:
         parts.append(textwrap.indent(result.trouble, "    "))
     return "\n".join(parts)
 
 
 def _describe_finding(finding: Finding) -> str:
-    again = "" if finding.repeats else " (once; played again, it was equal)"
-    text = f"in {finding.conversation}{again}\n{finding.difference}\n{finding.code}"
+    text = f"in {finding.conversation}{_again(finding)}\n{finding.difference}\n{finding.code}"
     return textwrap.indent(text, "    ")
+
+
+def _again(finding: Finding) -> str:
+    if finding.is_theirs:
+        return (
+            f" (not counted: played again, it was equal, and {finding.unsteady[0]} alone "
+            "behaved differently from before)"
+        )
+    parts = [] if finding.repeats else ["once; played again, it was equal"]
+    parts += [f"{engine} behaved differently the second time" for engine in finding.unsteady]
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def describe_difference(shown: Demonstrated) -> str:

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from labs.genuine.comparison.application import Application
 from labs.genuine.comparison.code import as_code
 from labs.genuine.comparison.duel import Duel
+from labs.genuine.comparison.finding import Finding
 from labs.genuine.comparison.repertoire import applications
 from labs.genuine.comparison.search import find_difference
 from labs.genuine.comparison.stage import Stage
 from labs.genuine.comparison.steps import Conversation
-from labs.genuine.comparison.transcript import Difference
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A conversation that differs: its name, its Python code, and where it differs."""
-
-    conversation: str
-    code: str
-    difference: Difference
-    #: Whether it differed again in a second run.
-    repeats: bool
 
 
 @dataclass
@@ -36,6 +26,8 @@ class Result:
     frames: int = 0
     seconds: float = 0.0
     findings: list[Finding] = field(default_factory=list)
+    #: Races of 1.1.8, in which ours did the same both times.
+    theirs: list[Finding] = field(default_factory=list)
     trouble: str = ""
 
     @property
@@ -76,21 +68,22 @@ def compare(application: Application, stage: Stage, examples: int, seed: int | N
 def _compare(
     application: Application, duel: Duel, examples: int, seed: int | None, result: Result
 ) -> None:
-    def play(conversation: Conversation) -> Difference | None:
+    def play(name: str, conversation: Conversation) -> Finding | None:
         try:
-            return duel.compare(conversation)
+            finding = duel.compare(name, conversation)
         except Exception as error:
             raise Trouble(_explain(error, conversation, duel)) from error
-
-    def add(name: str, conversation: Conversation, difference: Difference) -> None:
-        repeats = play(conversation) is not None
-        result.findings.append(Finding(name, as_code(conversation), difference, repeats))
+        if finding and finding.is_theirs:
+            result.theirs.append(finding)
+            return None
+        return finding
 
     for name, conversation in application.recorded.items():
-        if difference := play(conversation):
-            add(name, conversation, difference)
-    if examples and (found := find_difference(application.random, play, examples, seed)):
-        add("a random conversation", found.conversation, found.difference)
+        if finding := play(name, conversation):
+            result.findings.append(finding)
+    any_one = partial(play, "a random conversation")
+    if examples and (finding := find_difference(application.random, any_one, examples, seed)):
+        result.findings.append(finding)
 
 
 def _explain(error: Exception, conversation: Conversation, duel: Duel) -> str:

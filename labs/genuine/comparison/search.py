@@ -9,10 +9,10 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis.strategies import SearchStrategy
 
+from labs.genuine.comparison.finding import Finding
 from labs.genuine.comparison.steps import Conversation
-from labs.genuine.comparison.transcript import Difference
 
-Compare = Callable[[Conversation], Difference | None]
+Compare = Callable[[Conversation], Finding | None]
 
 #: How long to shrink (s).
 SHRINK_TIME = 60.0
@@ -21,10 +21,9 @@ SHRINK_TIME = 60.0
 class Found(Exception):
     """A conversation that differs."""
 
-    def __init__(self, conversation: Conversation, difference: Difference) -> None:
-        super().__init__(conversation, difference)
-        self.conversation = conversation
-        self.difference = difference
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding)
+        self.finding = finding
 
 
 class Memory:
@@ -36,7 +35,7 @@ class Memory:
     def __init__(self, compare: Compare) -> None:
         self.compare = compare
         self.deadline: float | None = None
-        self._known: dict[str, Difference | None] = {}
+        self._known: dict[str, Finding | None] = {}
 
     def check(self, conversation: Conversation) -> None:
         """Raise `Found` if *conversation* differs."""
@@ -45,15 +44,15 @@ class Memory:
             if self.deadline is not None and time.monotonic() > self.deadline:
                 return
             self._known[key] = self.compare(conversation)
-        difference = self._known[key]
-        if difference is not None:
+        finding = self._known[key]
+        if finding is not None:
             self.deadline = self.deadline or time.monotonic() + SHRINK_TIME
-            raise Found(conversation, difference)
+            raise Found(finding)
 
 
 def find_difference(
     conversations: SearchStrategy[Conversation], compare: Compare, examples: int, seed: int | None
-) -> Found | None:
+) -> Finding | None:
     """Return one of the shortest *conversations* that differ. None if no example does.
 
     Without *seed* it tries the same ones each time.
@@ -76,5 +75,5 @@ def find_difference(
     try:
         (both_engines_agree if seed is None else hypothesis.seed(seed)(both_engines_agree))()
     except Found as found:
-        return found
+        return found.finding
     return None
