@@ -147,12 +147,12 @@ class Latest:
     def __init__(self) -> None:
         self.made = Made({}, [])
 
-    def make(self, content: Content) -> Made:
+    def make(self, content: Content, to_group: bool = False) -> Made:
         """Return what is made of *content*, and keep it in place of what was made before."""
         made = Made(content, sends_of(content))
         match made.sends:
             case [SendFrame() as frame] if not OTHER_KEYS.intersection(content):
-                made.frame = SharedFrame(frame, frame.length)
+                made.frame = SharedFrame(frame, frame.length, to_group)
         self.made = made
         return made
 

@@ -265,7 +265,7 @@ class Socket:
         """Take a message to the reply channel or, if *to_group*, to a group that it is in."""
         made = latest.made
         if made.content is not content:
-            made = latest.make(content)
+            made = latest.make(content, to_group)
         if made.frame is not None and self.protocol.state == OPEN:
             self.outgoing.put_shared(made.frame)
             return

@@ -10,7 +10,7 @@ EVENTS = b"text/event-stream"
 
 
 class StrictProxy:
-    """Passes connections on, except for WebSockets.
+    """Passes connections on, except for WebSockets. Counts those, and offers to compress frames.
 
     `websockets` says what becomes of those: they are "refused", "unanswered", "cut" once they are
     open, or "passed". If `collects`, no byte of an event stream comes before its end. While
@@ -22,7 +22,7 @@ class StrictProxy:
         self.websockets = "refused"
         self.collects = False
         self.is_down = False
-        self.upgrades = 0
+        self.upgrades = self.deflated = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
@@ -61,6 +61,7 @@ class StrictProxy:
             head = client.recv(PIECE)
             is_upgrade = b"upgrade: websocket" in head.lower()
             self.upgrades += is_upgrade
+            self.deflated += b"permessage-deflate" in head.lower()
             if is_upgrade and self.websockets == "refused":
                 client.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             elif is_upgrade and self.websockets == "unanswered":

@@ -129,6 +129,18 @@ def test_the_next_page_of_the_tab_knows_and_tries_a_websocket_later(
     page.hears("one")
 
 
+def test_a_browser_reads_frames_that_were_compressed_once_for_a_group(
+    browser: Chrome, proxy: StrictProxy
+) -> None:
+    proxy.websockets = "passed"
+    page = Page(browser, proxy.url)
+    page.says("a" * 300, "many 2 400", "short", "hello again " * 2_000, "many 1 400", "ö" * 200)
+    own = [f"{number}:{'x' * 400}" for number in (0, 1)]
+    group = ["short", "hello again " * 2_000]
+    page.hears("a" * 300, *own, *group, own[0], "ö" * 200)
+    assert proxy.deflated == 1
+
+
 def test_a_cut_network_loses_and_doubles_nothing(
     browser: Chrome, proxy: StrictProxy, server: Server, redis_server: RedisServer
 ) -> None:

@@ -1,7 +1,8 @@
 """Writing whole frames to uvicorn's transports, past its `send`.
 
 Each implementation of uvicorn has a function that writes if `send` would only encode the frame and
-write it, too: the socket is open, its client reads, and no extension changes the frame.
+write it, too: the socket is open, its client reads, and no extension changes the frame, or none but
+:mod:`~channels_workers.interface.servers.uvicorn.deflate`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from channels_workers.interface.frames import SharedFrame
 from channels_workers.interface.servers import parts
+from channels_workers.interface.servers.uvicorn.deflate import wire_for
 from channels_workers.logs import fields
 
 #: Writes a frame for the socket of a protocol; returns False if that is left to `send`.
-Write = Callable[[Any, bytes], bool]
+Write = Callable[[Any, SharedFrame], bool]
 
 MISSING = (
     "This uvicorn, or its %s, has no %s. It encodes a frame for a group once for each socket, "
@@ -60,17 +63,20 @@ def _sansio(protocol: Any) -> Write | None:
 
 @cache
 def _sansio_writer(is_open: Any) -> Write:
-    def write(protocol: Any, wire: bytes) -> bool:
+    def write(protocol: Any, shared: SharedFrame) -> bool:
         conn = protocol.conn
         if (
             conn._state is not is_open
-            or conn.extensions
             or conn.writes
             or conn.expect_continuation_frame
             or conn.debug
             or protocol.disconnected
             or not protocol.writable.is_set()
         ):
+            return False
+        agreed = conn.extensions
+        wire = wire_for(agreed, shared) if agreed else shared.wire or shared.encode()
+        if wire is None:
             return False
         protocol.transport.write(wire)
         return True
@@ -97,12 +103,11 @@ def missing_of_wsproto() -> list[str]:
 
 @cache
 def _wsproto_writer(is_open: Any) -> Write:
-    def write(protocol: Any, wire: bytes) -> bool:
+    def write(protocol: Any, shared: SharedFrame) -> bool:
         connection = protocol.conn.connection
         if (
             connection is None
             or connection._state is not is_open
-            or connection._proto.extensions
             or connection._proto._outbound_opcode is not None
             or protocol.close_sent
             or protocol.response_started
@@ -110,6 +115,10 @@ def _wsproto_writer(is_open: Any) -> Write:
             or not protocol.writable.is_set()
             or protocol.transport.is_closing()
         ):
+            return False
+        agreed = connection._proto.extensions
+        wire = wire_for(agreed, shared) if agreed else shared.wire or shared.encode()
+        if wire is None:
             return False
         protocol.transport.write(wire)
         return True
@@ -127,18 +136,21 @@ def _legacy(protocol: Any) -> Write | None:
 
 @cache
 def _legacy_writer(is_open: Any) -> Write:
-    def write(protocol: Any, wire: bytes) -> bool:
+    def write(protocol: Any, shared: SharedFrame) -> bool:
         if (
             protocol.state is not is_open
             or not protocol.handshake_completed_event.is_set()
             or protocol.closed_event.is_set()
             or protocol.transfer_data_task.done()  # it is there while the state is open
             or protocol._fragmented_message_waiter is not None
-            or protocol.extensions
             or protocol.debug
             or protocol._paused
             or protocol.transport.is_closing()
         ):
+            return False
+        agreed = protocol.extensions
+        wire = wire_for(agreed, shared) if agreed else shared.wire or shared.encode()
+        if wire is None:
             return False
         protocol.transport.write(wire)
         return True

@@ -58,7 +58,7 @@ class UvicornOutgoing(Outgoing):
             self.put(shared.frame)
             return
         try:
-            is_written = write(self._protocol, shared.wire or shared.encode())
+            is_written = write(self._protocol, shared)
         except Exception as error:  # noqa: BLE001  (the server's own; it ends that socket)
             self._note_failure(error)
             return

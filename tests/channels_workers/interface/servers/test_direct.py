@@ -2,111 +2,24 @@
 
 import asyncio
 import logging
-import warnings
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from contextlib import AsyncExitStack
 
 import pytest
-import uvicorn
-from uvicorn.server import ServerState
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from channels_workers.conf import Configuration
-from channels_workers.interface.actions import Accept, CloseSocket, SendFrame
+from channels_workers.interface.actions import CloseSocket
 from channels_workers.interface.frames import SharedFrame
-from channels_workers.interface.outgoing_kinds import outgoing_for
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.uvicorn import direct
 from channels_workers.interface.servers.uvicorn.outgoing import UvicornOutgoing
+from tests.channels_workers.interface.servers.uvicorn_room import Room, shared
 
 SIZES = (0, 1, 125, 126, 65535, 65536, 2**20)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of `--ws websockets`
 
 LETTERS: tuple[str | bytes, ...] = ("a", "é", "\U0001f600", b"\xff")
-
-
-def shared(value: str | bytes) -> SharedFrame:
-    key = "text" if isinstance(value, str) else "bytes"
-    length = len(value.encode() if isinstance(value, str) else value)
-    return SharedFrame(SendFrame({"type": "websocket.send", key: value}, length), length)
-
-
-class Room:
-    """Sockets of a server in this event loop, and what goes out to each."""
-
-    def __init__(self, implementation: Any) -> None:
-        self.lines: list[UvicornOutgoing] = []
-        self.overflows = 0
-        self.limits = Configuration()
-        self._config = uvicorn.Config(
-            self._serve, interface="asgi3", ws=implementation, lifespan="off", log_config=None
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # `--ws websockets` is deprecated
-            self._config.load()
-        self._state = ServerState()
-        self.port = 0
-
-    def make(self) -> asyncio.Protocol:
-        assert self._config.ws_protocol_class is not None
-        return self._config.ws_protocol_class(
-            config=self._config, server_state=self._state, app_state={}
-        )  # type: ignore[call-arg, return-value]
-
-    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        line = outgoing_for(send, self.limits, self._overflow)
-        assert isinstance(line, UvicornOutgoing)
-        line.put(Accept({"type": "websocket.accept", "subprotocol": None}))
-        self.lines.append(line)
-        while (await receive())["type"] != "websocket.disconnect":
-            pass
-
-    def _overflow(self) -> None:
-        self.overflows += 1
-
-    def tell(self, *values: str | bytes) -> None:
-        """Send frames to everybody."""
-        for value in values:
-            frame = shared(value)
-            for line in self.lines:
-                line.put_shared(frame)
-
-    @asynccontextmanager
-    async def enter(self, compression: str | None = None) -> AsyncIterator[ClientConnection]:
-        address = f"ws://127.0.0.1:{self.port}/"
-        async with connect(
-            address, compression=compression, max_size=None, ping_interval=None
-        ) as client:
-            yield client
-
-
-@pytest.fixture(params=["websockets-sansio", "wsproto", "websockets"])
-async def room(request: pytest.FixtureRequest) -> AsyncIterator[Room]:
-    room = Room(request.param)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(room.make, "127.0.0.1", 0)
-    room.port = server.sockets[0].getsockname()[1]
-    yield room
-    server.close()
-
-
-@pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> list[UvicornOutgoing]:
-    """The lines whose server encoded a frame itself, once for each frame."""
-    found: list[UvicornOutgoing] = []
-    put = UvicornOutgoing.put
-
-    def note(line: UvicornOutgoing, action: Any) -> None:
-        if isinstance(action, SendFrame):
-            found.append(line)
-        put(line, action)
-
-    monkeypatch.setattr(UvicornOutgoing, "put", note)
-    return found
 
 
 async def test_frames_of_every_size_arrive_whole_with_and_without_compression(
@@ -119,11 +32,10 @@ async def test_frames_of_every_size_arrive_whole_with_and_without_compression(
                 room.tell(value)
                 assert await plain.recv() == value
                 assert await deflated.recv() == value
-        assert set(slow) == {room.lines[1]}
-        assert len(slow) == len(LETTERS) * len(SIZES)
-        traffic = room.lines[0].traffic
-        assert traffic.frames_sent == len(slow)
-        assert traffic.sent_bytes == room.lines[1].traffic.sent_bytes
+        assert slow == []
+        one, other = (line.traffic for line in room.lines)
+        assert one.frames_sent == other.frames_sent == len(LETTERS) * len(SIZES)
+        assert one.sent_bytes == other.sent_bytes
 
 
 async def test_a_frame_is_encoded_once_for_all(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:

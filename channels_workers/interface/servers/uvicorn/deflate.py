@@ -1,0 +1,83 @@
+"""Frames for clients of uvicorn that agreed to permessage-deflate (RFC 7692).
+
+A client reads a frame that is not compressed, or that was compressed without looking back, whatever
+came before. Only the server's own compressor must not look back beyond such a frame, because it has
+not seen it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from channels_workers.interface.frames import COMPRESSED, WINDOW_BITS, SharedFrame
+from channels_workers.interface.servers import parts
+from channels_workers.logs import fields
+
+MISSING = (
+    "The permessage-deflate of %s has no %s. Frames for groups are compressed for each socket, "
+    "which is slower. Use a version that channels_workers was tested with"
+)
+
+#: Returns how many bits the window for our frames has, and the compressor that is kept, if any.
+Look = Callable[[Any], tuple[int, Any]]
+
+#: The functions for the classes of extensions met so far, None for one that is left to its server.
+_looks: dict[type, Look | None] = {}
+
+
+def wire_for(extensions: Sequence[Any], shared: SharedFrame) -> bytes | None:
+    """Return a frame as a client with these extensions reads it; None if its server must say.
+
+    The caller writes it next, and nothing before it.
+    """
+    if not shared.to_group or len(extensions) != 1:
+        return None
+    extension = extensions[0]
+    kind = type(extension)
+    look = _looks[kind] if kind in _looks else _meet(extension)
+    if look is None:
+        return None
+    bits, compressor = look(extension)
+    if bits < WINDOW_BITS:
+        return shared.wire or shared.encode()
+    wire = shared.deflated or shared.deflate()
+    if compressor is not None and wire[0] & COMPRESSED:
+        compressor.flush(zlib.Z_FULL_FLUSH)  # it returns an empty block, which nobody needs
+    return wire
+
+
+def _meet(extension: Any) -> Look | None:
+    kind = type(extension)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    package, names, look = KNOWN.get(name, ("", (), None))
+    if missing := parts.missing(extension, names):
+        parts.report(MISSING, package, ", ".join(missing), extra=fields("feature_missing"))
+        look = None
+    _looks[kind] = look
+    return look
+
+
+def _of_websockets(extension: Any) -> tuple[int, Any]:
+    is_kept = not extension.local_no_context_takeover
+    return extension.local_max_window_bits, extension.encoder if is_kept else None
+
+
+def _of_wsproto(extension: Any) -> tuple[int, Any]:
+    return extension.server_max_window_bits, extension._compressor
+
+
+#: For each class: its package, what its function needs, and the function.
+KNOWN: dict[str, tuple[str, tuple[str, ...], Look]] = {
+    "websockets.extensions.permessage_deflate.PerMessageDeflate": (
+        "websockets",
+        ("local_max_window_bits", "local_no_context_takeover"),
+        _of_websockets,
+    ),
+    "wsproto.extensions.PerMessageDeflate": (
+        "wsproto",
+        ("_compressor", "server_max_window_bits"),
+        _of_wsproto,
+    ),
+}

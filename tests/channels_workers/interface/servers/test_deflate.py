@@ -1,0 +1,155 @@
+"""Frames of groups for real clients that read compressed ones, beside what uvicorn compresses."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory as Offer
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import Frame, Opcode
+
+from channels_workers.interface.frames import COMPRESSED, COMPRESSED_FROM, SharedFrame
+from channels_workers.interface.servers import parts
+from channels_workers.interface.servers.uvicorn import deflate
+from channels_workers.interface.servers.uvicorn.outgoing import UvicornOutgoing
+from tests.channels_workers.interface.servers.uvicorn_room import Room, shared
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of `--ws websockets`
+
+OFFERS = {
+    "all": Offer(),
+    "window of 512 bytes": Offer(server_max_window_bits=9, client_max_window_bits=9),
+    "window of 4 KiB": Offer(server_max_window_bits=12, client_max_window_bits=True),
+    "no context": Offer(server_no_context_takeover=True, client_no_context_takeover=True),
+}
+
+words = random.Random(1)
+#: What compresses well, badly, and not at all, below and above the length from which it is tried.
+TEXTS = (
+    "short",
+    '{"type": "message", "text": "%s"}' % ("hello again " * 100),
+    "".join(words.choices("abcdefghijklmnop ", k=700)),
+    "é" * 20_000,
+    words.randbytes(2_000),
+    b"",
+)
+
+
+@pytest.mark.parametrize("name", OFFERS)
+async def test_frames_of_groups_and_others_arrive_whatever_came_before(
+    name: str, room: Room
+) -> None:
+    async with room.enter(extensions=[OFFERS[name]]) as client:
+        (line,) = room.lines
+        order = words.choices(range(2 * len(TEXTS)), k=120)
+        for number in order:
+            value = TEXTS[number // 2]
+            if number % 2:
+                room.tell(value)
+            else:
+                line.put(shared(value).frame)
+        assert [await client.recv() for _ in order] == [TEXTS[number // 2] for number in order]
+
+
+MESSAGES = st.lists(
+    st.tuples(st.booleans(), st.integers(0, 900), st.sampled_from(["hello again ", "x", "noise"])),
+    max_size=30,
+)
+
+
+@settings(deadline=None)
+@given(MESSAGES, st.booleans())
+def test_random_messages_are_read_whatever_was_compressed_how(
+    messages: list[tuple[bool, int, str]], keeps: bool
+) -> None:
+    server = PerMessageDeflate(False, not keeps, 12, 12, {"memLevel": 5})
+    client = PerMessageDeflate(not keeps, False, 12, 12)
+    for is_shared, size, kind in messages:
+        noise = random.Random(size).randbytes(size)
+        value = noise if kind == "noise" else (kind.encode() * size)[:size]
+        if is_shared:
+            wire = deflate.wire_for([server], shared(value))
+            assert wire is not None
+            head = 2 if wire[1] < 126 else 4
+            sent = Frame(Opcode.BINARY, wire[head:], rsv1=bool(wire[0] & COMPRESSED))
+        else:
+            sent = server.encode(Frame(Opcode.BINARY, value))
+        assert bytes(client.decode(sent).data) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "is_compressed"),
+    [
+        ("a" * (COMPRESSED_FROM - 1), False),
+        ("a" * COMPRESSED_FROM, True),
+        (words.randbytes(2_000), False),
+    ],
+)
+def test_what_would_not_be_shorter_goes_out_as_it_is(
+    value: str | bytes, is_compressed: bool
+) -> None:
+    frame = shared(value)
+    wire = frame.deflate()
+    assert bool(wire[0] & COMPRESSED) is is_compressed
+    assert (len(wire) < frame.length) is is_compressed
+
+
+async def test_a_frame_is_compressed_once_for_all(
+    room: Room, slow: list[UvicornOutgoing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[SharedFrame] = []
+    compress = SharedFrame.deflate
+
+    def note(frame: SharedFrame) -> bytes:
+        found.append(frame)
+        return compress(frame)
+
+    monkeypatch.setattr(SharedFrame, "deflate", note)
+    async with room.enter("deflate") as one, room.enter("deflate") as two:
+        room.tell(*TEXTS)
+        for client in (one, two):
+            assert [await client.recv() for _ in TEXTS] == list(TEXTS)
+    assert len(found) == len(TEXTS)
+    assert slow == []
+
+
+async def test_a_frame_for_one_client_is_left_to_its_server(
+    room: Room, slow: list[UvicornOutgoing]
+) -> None:
+    async with room.enter("deflate") as client:
+        room.lines[0].put_shared(shared("one", to_group=False))
+        assert await client.recv() == "one"
+    assert slow == room.lines
+
+
+class Strange(PerMessageDeflate):
+    """Who knows what it does?"""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_unknown_extensions_are_left_to_their_server(count: int) -> None:
+    known, strange = (kind(False, False, 12, 12) for kind in (PerMessageDeflate, Strange))
+    assert deflate.wire_for([strange, known][:count], shared("one")) is None
+
+
+@pytest.mark.parametrize("room", ["websockets-sansio"], indirect=True)
+async def test_without_a_part_of_the_extension_its_server_compresses(
+    room: Room,
+    slow: list[UvicornOutgoing],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    known = {
+        name: (package, (*names, "gone"), look)
+        for name, (package, names, look) in deflate.KNOWN.items()
+    }
+    monkeypatch.setattr(deflate, "KNOWN", known)
+    monkeypatch.setattr(deflate, "_looks", dict[Any, Any]())
+    parts.forget()
+    async with room.enter("deflate") as client:
+        room.tell("one")
+        assert await client.recv() == "one"
+    assert len(slow) == 1
+    assert "permessage-deflate of websockets has no gone" in caplog.text
