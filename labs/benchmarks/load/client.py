@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
@@ -25,6 +26,9 @@ class Members:
 
 class Client(WSListener):
     """Holds one socket. *hear* gets the text of each frame."""
+
+    #: Headers of the handshake.
+    headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, number: int, room: Members, hear: Hear) -> None:
         self.number = number

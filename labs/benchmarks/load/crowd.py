@@ -115,7 +115,7 @@ async def open_socket(client: Client, url: str) -> None:
         lambda: client,
         f"{url}{client.path}",
         websocket_handshake_timeout=OPEN_TIMEOUT,
-        extra_headers={"Origin": _http(url)},
+        extra_headers={"Origin": _http(url), **client.headers},
         read_buffer_init_size=BUFFER,
         proxy=None,
     )

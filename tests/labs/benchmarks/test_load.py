@@ -125,8 +125,9 @@ def talk(clients: int, rooms: int, *options: str) -> tuple[str, ...]:
     return ("rtt1", f"--clients={clients}", f"--rooms={rooms}", *times, *options)
 
 
-def test_talking_rooms(load: Load) -> None:
-    report = load("none", *talk(30, 10))
+@pytest.mark.parametrize("protocol", ["plain", "deflate"])  # by default uvicorn compresses
+def test_talking_rooms(load: Load, protocol: str) -> None:
+    report = load("none", *talk(30, 10, f"--protocol={protocol}"))
     counts = report["counts"]
     assert wrong(report) == {}
     assert counts["sent"] >= 10
