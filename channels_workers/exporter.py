@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from channels_workers import recorder
-from channels_workers.conf import configuration, metrics_ports
+from channels_workers.conf import configuration
+from channels_workers.conf_values import metrics_ports
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.types import ProcessInfo
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER

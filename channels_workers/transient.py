@@ -11,7 +11,8 @@ from typing import TypeGuard
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-from channels_workers.conf import configuration, exception_class
+from channels_workers.conf import configuration
+from channels_workers.conf_values import exception_class
 from channels_workers.exceptions import ConsumeLater
 
 

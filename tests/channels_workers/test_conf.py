@@ -8,14 +8,13 @@ from django.test import override_settings
 from pytest_django import Settings
 
 from channels_workers.conf import (
-    MAY_BE_ZERO,
     ONE_AND_ALL,
     Configuration,
     configuration,
     http_by,
     http_by_workers,
-    metrics_ports,
 )
+from channels_workers.conf_values import MAY_BE_ZERO, metrics_ports
 
 PATHS = ["HEALTH_PATH", "READY_PATH", "LOAD_PATH"]
 SWITCHES = ["CLOSE_ON_ERROR", "FALLBACKS", "TRACING", "TRACING_FROM_CLIENTS"]

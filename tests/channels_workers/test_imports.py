@@ -63,7 +63,16 @@ ROWS = [
     ["interface.script_name", "transient"],
     ["client"],
     [
-        *("backoff", "bearer", "concurrency", "conf", "exceptions", "flow", "log_limits"),
+        *(
+            "backoff",
+            "bearer",
+            "concurrency",
+            "conf",
+            "conf_values",
+            "exceptions",
+            "flow",
+            "log_limits",
+        ),
         *("logs.filters", "processes", "signals"),
     ],
     ["recorder"],

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from channels_workers.conf import Configuration, metrics_ports
+from channels_workers.conf import Configuration
+from channels_workers.conf_values import metrics_ports
 from labs.harness.procfile import read_procfile
 from labs.harness.project import ROOT
 from tests.deploy.variables import known_variables

@@ -18,7 +18,8 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from channels_workers import exporter
 from channels_workers.checks.configuration import check_worker
 from channels_workers.concurrency.threads import Duty
-from channels_workers.conf import configuration, metrics_ports
+from channels_workers.conf import configuration
+from channels_workers.conf_values import metrics_ports
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import Delivery
 from channels_workers.logs import fields
