@@ -43,6 +43,10 @@ class Outgoing:
         #: What has to wait and, with metrics, when it was committed; made when something has to.
         self._waiting: deque[tuple[ClientAction, float | None]] | None = None
         self._size = 0  # bytes of the frames that wait
+        self._attach()
+
+    def _attach(self) -> None:
+        """Get hold of what a class needs of the server behind `send`."""
 
     def put(self, action: ClientAction) -> None:
         """Send the event of *action* after those that wait."""

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any
 
-from channels_workers.conf import Configuration
 from channels_workers.interface.actions import ClientAction, CloseSocket, SendFrame
 from channels_workers.interface.frames import SharedFrame
 from channels_workers.interface.outgoing import Outgoing
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.daphne import autobahn, twisted
 from channels_workers.interface.servers.daphne.server import protocol_behind
-from channels_workers.interface.traffic import Traffic
-from channels_workers.interface.types import Send
-from channels_workers.interface.unread import Unread
 from channels_workers.logs import fields
 
 #: Daphne logs each frame here, at DEBUG.
@@ -59,16 +54,8 @@ class DaphneOutgoing(Outgoing):
 
     __slots__ = ("_is_direct", "_protocol")
 
-    def __init__(
-        self,
-        send: Send,
-        limits: Configuration,
-        overflow: Callable[[], None],
-        unread: Unread,
-        traffic: Traffic,
-    ) -> None:
-        super().__init__(send, limits, overflow, unread, traffic)
-        self._protocol: Any = protocol_behind(send)
+    def _attach(self) -> None:
+        self._protocol: Any = protocol_behind(self.send)
         self._is_direct = _can_be_direct(self._protocol)
 
     def put_shared(self, shared: SharedFrame) -> None:

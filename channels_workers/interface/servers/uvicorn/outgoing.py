@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from channels_workers.conf import Configuration
 from channels_workers.interface.actions import ClientAction, CloseSocket
 from channels_workers.interface.frames import SharedFrame
 from channels_workers.interface.outgoing import Outgoing
 from channels_workers.interface.servers.uvicorn import server as uvicorn
 from channels_workers.interface.servers.uvicorn.direct import writer_for
-from channels_workers.interface.traffic import Traffic
-from channels_workers.interface.types import Send
-from channels_workers.interface.unread import Unread
 
 
 class UvicornOutgoing(Outgoing):
@@ -21,16 +16,8 @@ class UvicornOutgoing(Outgoing):
 
     __slots__ = ("_protocol", "_write_whole")
 
-    def __init__(
-        self,
-        send: Send,
-        limits: Configuration,
-        overflow: Callable[[], None],
-        unread: Unread,
-        traffic: Traffic,
-    ) -> None:
-        super().__init__(send, limits, overflow, unread, traffic)
-        self._protocol: Any = uvicorn.protocol_behind(send)
+    def _attach(self) -> None:
+        self._protocol: Any = uvicorn.protocol_behind(self.send)
         self._write_whole = writer_for(self._protocol)
 
     def unsent(self) -> int:
