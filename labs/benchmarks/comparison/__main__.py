@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from labs.benchmarks.comparison.plan import FULL, QUICK, Size, chosen, sized
-from labs.benchmarks.comparison.report import as_text, goal_table
+from labs.benchmarks.comparison.report import as_text
 from labs.benchmarks.measuring.command import parser_of
 from labs.benchmarks.measuring.conditions import conditions, versions_of_peers
-from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
+from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, publish
 from labs.benchmarks.measuring.series import measure_all
 from labs.benchmarks.serving.cores import require_two_cores
 from labs.harness.command import BAD, GOOD, run_command
@@ -50,9 +50,7 @@ def compare(options: argparse.Namespace, logs: Path) -> int:
     folder = options.folder or (QUICK_RESULTS if options.quick else RESULTS)
     content = {"conditions": given, "measurements": results.as_dict()}
     text = as_text(results, given)
-    say("\n".join(goal_table(results)))
-    for file in write(folder, "compare", text, content, "labs.benchmarks.comparison.plot"):
-        say(str(file))
+    publish(folder, "compare", text, content, "labs.benchmarks.comparison.plot")
     return GOOD if results.is_complete else BAD
 
 

@@ -22,7 +22,7 @@ from labs.benchmarks.dying.report import as_text
 from labs.benchmarks.dying.servers import kill_servers
 from labs.benchmarks.dying.workers import kill_workers
 from labs.benchmarks.measuring.conditions import conditions
-from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
+from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, publish
 from labs.harness.command import BAD, GOOD, make_parser, run_command
 from labs.harness.registry import require_known
 from labs.harness.report import say
@@ -89,10 +89,8 @@ def report(deaths: dict[str, list[Death]], given: dict[str, Any], folder: Path) 
     """Write the results into *folder*, and return the exit status."""
     found = {name: each for kind in deaths for name, each in figures_of(kind, deaths[kind]).items()}
     text = as_text(found, given)
-    say(text)
     seconds = {kind: [death.after for death in own] for kind, own in deaths.items()}
-    for file in write(folder, "deaths", text, {"conditions": given, "seconds": seconds}):
-        say(str(file))
+    publish(folder, "deaths", text, {"conditions": given, "seconds": seconds})
     return GOOD if all(each.is_met for each in found.values()) else BAD
 
 

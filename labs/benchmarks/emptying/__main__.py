@@ -16,10 +16,10 @@ from typing import Any
 from django.conf import settings
 
 from labs.benchmarks.measuring.conditions import as_markdown, conditions
-from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
+from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, publish
 from labs.harness.command import GOOD, run_command
 from labs.harness.redis_server import RedisServer
-from labs.harness.report import number, say, table
+from labs.harness.report import number, table
 
 COMMAND = "python -m labs.benchmarks.emptying"
 
@@ -75,10 +75,8 @@ def run(options: argparse.Namespace, logs: Path) -> int:
         redis.process.stop()
     given = conditions(COMMAND, sys.argv[1:])
     text = as_text(found, given)
-    say(text)
     folder = QUICK_RESULTS if options.quick else RESULTS
-    for file in write(folder, "emptying", text, {"conditions": given, "rooms": found}):
-        say(str(file))
+    publish(folder, "emptying", text, {"conditions": given, "rooms": found})
     return GOOD
 
 

@@ -19,7 +19,7 @@ from labs.benchmarks.growing.axis import Axis
 from labs.benchmarks.growing.report import as_lines, as_text
 from labs.benchmarks.measuring.command import parser_of
 from labs.benchmarks.measuring.conditions import conditions
-from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
+from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, publish
 from labs.benchmarks.measuring.series import measure_all
 from labs.benchmarks.measuring.subject import Measurement
 from labs.benchmarks.serving.cores import require_two_cores
@@ -68,8 +68,7 @@ def grow(options: argparse.Namespace, logs: Path) -> int:
     }
     folder = options.folder or (QUICK_RESULTS if options.quick else RESULTS)
     text = as_text(axes, results, given)
-    for file in write(folder, "growth", text, content, "labs.benchmarks.growing.plot"):
-        say(str(file))
+    publish(folder, "growth", text, content, "labs.benchmarks.growing.plot")
     return GOOD if results.is_complete else BAD
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from labs.benchmarks.measuring.conditions import conditions
-from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
+from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, publish
 from labs.benchmarks.measuring.results import Results
 from labs.benchmarks.measuring.series import measure_all
 from labs.benchmarks.measuring.subject import Measurement
@@ -73,7 +73,5 @@ def measure_and_write(
     content["measurements"] = results.as_dict()
     folder = options.folder or (QUICK_RESULTS if options.quick else RESULTS)
     text = as_text(results, given)
-    say(text)
-    for file in write(folder, name, text, content):
-        say(str(file))
+    publish(folder, name, text, content)
     return GOOD if results.is_complete else BAD

@@ -9,12 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from labs.harness.project import ROOT
-from labs.harness.report import write_json
+from labs.harness.report import say, write_json
 
 RESULTS = ROOT / "labs" / "benchmarks" / "results"
 
 #: Results of short runs, which are not committed.
 QUICK_RESULTS = RESULTS / "quick"
+
+
+def publish(folder: Path, name: str, text: str, content: dict[str, Any], plot: str = "") -> None:
+    """Print *text*, :func:`write` the files, and print their paths."""
+    say(text)
+    for file in write(folder, name, text, content, plot):
+        say(str(file))
 
 
 def write(

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from labs.benchmarks.measuring.conditions import conditions
-from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
+from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, publish
 from labs.benchmarks.serving.cores import require_two_cores
 from labs.benchmarks.serving.rooms import find_room
 from labs.benchmarks.soaking.flat import GROWS
@@ -21,7 +21,6 @@ from labs.benchmarks.soaking.plan import Plan
 from labs.benchmarks.soaking.report import as_text
 from labs.benchmarks.soaking.run import soak
 from labs.harness.command import BAD, GOOD, run_command
-from labs.harness.report import say
 
 COMMAND = "labs/benchmarks/soak"
 ROOM = "channels_workers-soak"
@@ -73,12 +72,10 @@ def run(options: argparse.Namespace, logs: Path) -> int:
     result = soak(find_room(ROOM), options.server, plan, logs)
     given["ran to its end"] = "yes" if result.is_complete else "no"
     text = as_text(result, plan, given)
-    say(text)
     content = {"conditions": given, **vars(result)}
     folder = options.folder or (RESULTS if options.minutes >= SHORTEST else QUICK_RESULTS)
     plot = "labs.benchmarks.soaking.plot" if result.samples else ""
-    for file in write(folder, f"soak-{options.server}", text, content, plot):
-        say(str(file))
+    publish(folder, f"soak-{options.server}", text, content, plot)
     is_good = result.is_complete and not result.errors and result.verdict() != GROWS
     return GOOD if is_good else BAD
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from labs.benchmarks.measuring.conditions import conditions, versions_in
-from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
+from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, publish
 from labs.benchmarks.tasking.report import as_text
 from labs.benchmarks.tasking.series import FULL, QUICK, measure_all, steps
 from labs.benchmarks.tasking.subjects import MEASUREMENTS, OTHER_PYTHON, SUBJECTS
@@ -55,9 +55,7 @@ def compare(options: argparse.Namespace, logs: Path) -> int:
     given["all measured"] = "no" if results.failures else "yes"
     folder = options.folder or (QUICK_RESULTS if options.quick else RESULTS)
     text = as_text(results, given)
-    say(text)
-    for file in write(folder, "tasks", text, {"conditions": given, "figures": results.as_dict()}):
-        say(str(file))
+    publish(folder, "tasks", text, {"conditions": given, "figures": results.as_dict()})
     return BAD if results.failures else GOOD
 
 

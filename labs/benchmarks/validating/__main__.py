@@ -26,9 +26,9 @@ from django.core.management import call_command
 from django.test import override_settings
 
 from labs.benchmarks.measuring.conditions import as_markdown, conditions
-from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, write
+from labs.benchmarks.measuring.files import QUICK_RESULTS, RESULTS, publish
 from labs.harness.command import GOOD, run_command
-from labs.harness.report import number, say, table
+from labs.harness.report import number, table
 
 COMMAND = "python -m labs.benchmarks.validating"
 MEMORY = "channels_workers.layers.memory.InMemoryChannelLayer"
@@ -162,10 +162,8 @@ def run(options: argparse.Namespace, logs: Path) -> int:
     found = measure(seconds, repeats)
     given = conditions(COMMAND, sys.argv[1:])
     text = as_text(found, given)
-    say(text)
     folder = QUICK_RESULTS if options.quick else RESULTS
-    for file in write(folder, "tokens", text, {"conditions": given, "per second": found}):
-        say(str(file))
+    publish(folder, "tokens", text, {"conditions": given, "per second": found})
     return GOOD
 
 
