@@ -3,6 +3,9 @@
 A client reads a frame that is not compressed, or that was compressed without looking back, whatever
 came before. Only the server's own compressor must not look back beyond such a frame, because it has
 not seen it.
+
+websockets makes compressor and decompressor, of 38 and 7 KiB, with the handshake. Many sockets need
+neither for long: they are freed, and come back with the first frame for them.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from channels_workers.logs import fields
 
 MISSING = (
     "The permessage-deflate of %s has no %s. Frames for groups are compressed for each socket, "
-    "which is slower. Use a version that channels_workers was tested with"
+    "which is slower and takes more memory. Use a version that channels_workers was tested with"
 )
 
 #: Returns how many bits the window for our frames has, and the compressor that is kept, if any.
@@ -25,6 +28,15 @@ Look = Callable[[Any], tuple[int, Any]]
 
 #: The functions for the classes of extensions met so far, None for one that is left to its server.
 _looks: dict[type, Look | None] = {}
+
+#: What those of websockets need.
+WEBSOCKETS_PARTS = (
+    *("compress_settings", "local_max_window_bits", "local_no_context_takeover"),
+    *("remote_max_window_bits", "remote_no_context_takeover"),
+)
+
+#: The classes of websockets with compressors that come back, by those without.
+_returning: dict[type, type] = {}
 
 
 def wire_for(extensions: Sequence[Any], shared: SharedFrame) -> bytes | None:
@@ -35,8 +47,7 @@ def wire_for(extensions: Sequence[Any], shared: SharedFrame) -> bytes | None:
     if not shared.to_group or len(extensions) != 1:
         return None
     extension = extensions[0]
-    kind = type(extension)
-    look = _looks[kind] if kind in _looks else _meet(extension)
+    look = _look_for(extension)
     if look is None:
         return None
     bits, compressor = look(extension)
@@ -46,6 +57,20 @@ def wire_for(extensions: Sequence[Any], shared: SharedFrame) -> bytes | None:
     if compressor is not None and wire[0] & COMPRESSED:
         compressor.flush(zlib.Z_FULL_FLUSH)  # it returns an empty block, which nobody needs
     return wire
+
+
+def forget(extensions: Sequence[Any]) -> None:
+    """Free compressor and decompressor of a client that has just connected, until it needs them."""
+    for extension in extensions:
+        if _look_for(extension) is _of_websockets:
+            extension.__class__ = _returning_kind(type(extension))
+            vars(extension).pop("encoder", None)
+            vars(extension).pop("decoder", None)
+
+
+def _look_for(extension: Any) -> Look | None:
+    kind = type(extension)
+    return _looks[kind] if kind in _looks else _meet(extension)
 
 
 def _meet(extension: Any) -> Look | None:
@@ -59,9 +84,30 @@ def _meet(extension: Any) -> Look | None:
     return look
 
 
+def _returning_kind(kind: type) -> type:
+    found = _returning.get(kind)
+    if found is None:
+        found = type(f"Returning{kind.__name__}", (kind,), {"__getattr__": _make})
+        _looks[found] = _of_websockets
+        _returning[kind] = _returning[found] = found
+    return found
+
+
+def _make(extension: Any, name: str) -> Any:
+    """Make a compressor or decompressor as the extension of websockets does."""
+    if name == "encoder":
+        bits, settings = extension.local_max_window_bits, extension.compress_settings
+        extension.encoder = zlib.compressobj(wbits=-bits, **settings)
+        return extension.encoder
+    if name == "decoder":
+        extension.decoder = zlib.decompressobj(wbits=-extension.remote_max_window_bits)
+        return extension.decoder
+    raise AttributeError(f"{type(extension).__name__!r} object has no attribute {name!r}")
+
+
 def _of_websockets(extension: Any) -> tuple[int, Any]:
-    is_kept = not extension.local_no_context_takeover
-    return extension.local_max_window_bits, extension.encoder if is_kept else None
+    compressor = None if extension.local_no_context_takeover else vars(extension).get("encoder")
+    return extension.local_max_window_bits, compressor
 
 
 def _of_wsproto(extension: Any) -> tuple[int, Any]:
@@ -72,7 +118,7 @@ def _of_wsproto(extension: Any) -> tuple[int, Any]:
 KNOWN: dict[str, tuple[str, tuple[str, ...], Look]] = {
     "websockets.extensions.permessage_deflate.PerMessageDeflate": (
         "websockets",
-        ("local_max_window_bits", "local_no_context_takeover"),
+        WEBSOCKETS_PARTS,
         _of_websockets,
     ),
     "wsproto.extensions.PerMessageDeflate": (

@@ -8,7 +8,7 @@ from typing import Any
 
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.gate import PIECE, Gate
-from channels_workers.interface.servers.uvicorn import handshakes
+from channels_workers.interface.servers.uvicorn import deflate, handshakes
 from channels_workers.interface.types import Event, Receive
 
 #: Pieces of compressed frames (bytes), which may inflate to 512 KiB each; and how much of all
@@ -125,12 +125,18 @@ class UvicornGate(Gate, asyncio.Protocol):
             self._piece_size = COMPRESSED_PIECE if self._is_compressed else PIECE
             self._bound_messages()
             handshakes.forget(self._protocol)
+            if self._is_compressed:
+                deflate.forget(self._agreed() or ())
         super().open()
 
     def _may_be_compressed(self) -> bool:
-        agreed = getattr(getattr(self._protocol, "conn", None), "extensions", None)
+        agreed = self._agreed()
         may_be: bool = self._protocol.config.ws_per_message_deflate
         return may_be if agreed is None else bool(agreed)
+
+    def _agreed(self) -> Any:
+        """Return the extensions that client and server agreed on, None if that is not known."""
+        return getattr(getattr(self._protocol, "conn", None), "extensions", None)
 
     def _bound_messages(self) -> None:
         protocol = self._protocol

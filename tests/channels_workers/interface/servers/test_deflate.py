@@ -13,6 +13,7 @@ from websockets.frames import Frame, Opcode
 from channels_workers.interface.frames import COMPRESSED, COMPRESSED_FROM, SharedFrame
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.uvicorn import deflate
+from channels_workers.interface.servers.uvicorn.gate import UvicornGate
 from channels_workers.interface.servers.uvicorn.outgoing import UvicornOutgoing
 from tests.channels_workers.interface.servers.uvicorn_room import Room, shared
 
@@ -60,12 +61,14 @@ MESSAGES = st.lists(
 
 
 @settings(deadline=None)
-@given(MESSAGES, st.booleans())
+@given(MESSAGES, st.booleans(), st.booleans(), st.booleans())
 def test_random_messages_are_read_whatever_was_compressed_how(
-    messages: list[tuple[bool, int, str]], keeps: bool
+    messages: list[tuple[bool, int, str]], keeps: bool, client_keeps: bool, forgets: bool
 ) -> None:
-    server = PerMessageDeflate(False, not keeps, 12, 12, {"memLevel": 5})
-    client = PerMessageDeflate(not keeps, False, 12, 12)
+    server = PerMessageDeflate(not client_keeps, not keeps, 12, 12, {"memLevel": 5})
+    client = PerMessageDeflate(not keeps, not client_keeps, 12, 12)
+    if forgets:
+        deflate.forget([server])
     for is_shared, size, kind in messages:
         noise = random.Random(size).randbytes(size)
         value = noise if kind == "noise" else (kind.encode() * size)[:size]
@@ -77,6 +80,8 @@ def test_random_messages_are_read_whatever_was_compressed_how(
         else:
             sent = server.encode(Frame(Opcode.BINARY, value))
         assert bytes(client.decode(sent).data) == value
+        answer = client.encode(Frame(Opcode.BINARY, value[::-1]))
+        assert bytes(server.decode(answer).data) == value[::-1]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +127,31 @@ async def test_a_frame_for_one_client_is_left_to_its_server(
         room.lines[0].put_shared(shared("one", to_group=False))
         assert await client.recv() == "one"
     assert slow == room.lines
+
+
+@pytest.mark.parametrize("room", ["websockets-sansio"], indirect=True)
+async def test_compressors_are_there_once_they_are_needed(room: Room) -> None:
+    async with room.enter("deflate") as client:
+        (line,) = room.lines
+        (extension,) = line._protocol.conn.extensions
+        UvicornGate(line.send, 1_000_000, lambda: None, lambda: None).open()
+        assert not {"encoder", "decoder"} & vars(extension).keys()
+        deflate.forget([extension])  # a second time is no error
+        room.tell(*TEXTS)
+        assert [await client.recv() for _ in TEXTS] == list(TEXTS)
+        assert not {"encoder", "decoder"} & vars(extension).keys()
+        line.put(shared("one").frame)
+        await client.send("two")
+        assert await client.recv() == "one"
+        assert vars(extension).keys() >= {"encoder"}
+        with pytest.raises(AttributeError, match="has no attribute 'coder'"):
+            _ = extension.coder
+
+
+def test_other_extensions_keep_what_they_have() -> None:
+    extension = Strange(False, False, 12, 12)
+    deflate.forget([extension])
+    assert vars(extension).keys() >= {"encoder", "decoder"}
 
 
 class Strange(PerMessageDeflate):
