@@ -1,7 +1,7 @@
 """Frames of groups for real clients that read compressed ones, beside what uvicorn compresses."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -162,6 +162,16 @@ async def test_compressors_are_there_once_they_are_needed(room: Room) -> None:
             _ = extension.coder
 
 
+@pytest.mark.parametrize("bits", [9, 12, 15])
+def test_a_compressor_that_comes_back_is_as_it_was(bits: int) -> None:
+    data = "".join(words.choices("abcdefgh ", k=2**15)).encode()
+    plain, back = (PerMessageDeflate(False, False, 15, bits, {"memLevel": 5}) for _ in range(2))
+    deflate.forget([back])
+    for each in (data, data[2**14 :], data[: 2**14]):  # it would find these in a larger window
+        frame = Frame(Opcode.BINARY, each)
+        assert bytes(back.encode(frame).data) == bytes(plain.encode(frame).data)
+
+
 def test_other_extensions_keep_what_they_have() -> None:
     extension = Strange(False, False, 12, 12)
     deflate.forget([extension])
@@ -199,6 +209,21 @@ def test_a_client_with_a_smaller_window_gets_frames_as_they_are(
     assert wire is (frame.deflated if bits >= WINDOW_BITS else frame.wire)
     assert wire
     assert bool(wire[0] & COMPRESSED) is (bits >= WINDOW_BITS)
+    assert deflate.wire_for([make(bits)], frame) is wire
+
+
+def test_what_an_extension_has_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    owners: list[object] = []
+
+    def note(owner: object, names: Iterable[str]) -> list[str]:
+        owners.append(owner)
+        return []
+
+    monkeypatch.setattr(deflate, "_looks", dict[Any, Any]())
+    monkeypatch.setattr(parts, "missing", note)
+    for _ in range(2):
+        deflate.wire_for([of_websockets(12)], long_frame())
+    assert len(owners) == 1
 
 
 def test_a_compressed_frame_looks_back_no_further_than_its_window() -> None:
