@@ -115,6 +115,14 @@ def test_what_would_not_be_shorter_goes_out_as_it_is(
     assert (len(wire) < frame.length) is is_compressed
 
 
+def test_a_frame_is_compressed_as_the_first_one_of_a_socket() -> None:
+    """So it takes no more memory: levels of memory show in where blocks end."""
+    text = "".join(words.choices("abcdefgh ", k=2**16))
+    extension = PerMessageDeflate(False, False, 12, 12, {"memLevel": 5})
+    wire = shared(text).deflate()
+    assert wire.endswith(bytes(extension.encode(Frame(Opcode.TEXT, text.encode())).data))
+
+
 async def test_a_frame_is_compressed_once_for_all(
     room: Room, slow: list[UvicornOutgoing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
