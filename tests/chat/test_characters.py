@@ -4,10 +4,10 @@ import sys
 import unicodedata
 
 import pytest
-from selenium.webdriver import Chrome
 
 from chat.accounts.lookalikes import key_of
 from chat.characters import LONGEST, TooLong, is_unseen, normalized, problem_in
+from tests.processes.chromium import SharedBrowser
 
 EVERYTHING = [chr(number) for number in range(sys.maxunicode + 1)]
 
@@ -76,9 +76,9 @@ UNSEEN_BY_THE_BROWSER = r"""
 
 
 @pytest.fixture(scope="module")
-def unseen_by_browser(shared_browser: Chrome) -> frozenset[str]:
+def unseen_by_browser(browser_of_all: SharedBrowser) -> frozenset[str]:
     """Characters that Chromium's newer tables call invisible, control or unassigned."""
-    ranges = shared_browser.execute_script(UNSEEN_BY_THE_BROWSER)
+    ranges = browser_of_all.in_front().execute_script(UNSEEN_BY_THE_BROWSER)
     found = {chr(code) for start, end in ranges for code in range(start, end)}
     # Reserved for pictographs and ideographs, which become visible once a font has them.
     reserved = {

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import cast
 
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 BROWSERS = (
@@ -57,7 +58,7 @@ setTimeout(() => done(false), 20_000);
 
 
 class SharedBrowser:
-    """A browser for many tests. It is started anew once its page draws no frames any more."""
+    """A browser for many tests. It is started anew once it has crashed or draws no frames."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -83,5 +84,8 @@ class SharedBrowser:
         return start_chromium(name, self._folder / f"chromedriver-{self._count}.log")
 
     def _draws(self) -> bool:
-        self._browser.execute_cdp_cmd("Page.bringToFront", {})
-        return cast(bool, self._browser.execute_async_script(DRAWS))
+        try:
+            self._browser.execute_cdp_cmd("Page.bringToFront", {})
+            return cast(bool, self._browser.execute_async_script(DRAWS))
+        except WebDriverException:  # it has crashed, in an earlier test
+            return False

@@ -1,5 +1,7 @@
 """Settings and consumers of a socket that echoes each frame, on any path.
 
+Frames to /group/ are echoed to all its sockets, but for those that begin with "own".
+
 When a socket disconnects, its path and code are appended to the Redis list `ended`. The list `run`
 gets the path of each frame that a consumer ran. Consumers of /stuck/ wait for an entry in the list
 `go`. The variable `LIMITS` is CHANNEL_WORKERS as JSON.
@@ -11,7 +13,7 @@ from functools import cache
 
 import redis
 
-from channels_workers import route
+from channels_workers import Group, route
 from channels_workers.message import Message
 from chat_project.settings import *  # noqa: F403
 from chat_project.settings import REDIS_URL
@@ -36,6 +38,8 @@ def connect(message: Message) -> None:
     elif message["path"] == "/other/":
         message.reply_channel.send({"accept": True, "subprotocol": "other"})
     else:
+        if message["path"] == "/group/":
+            Group("all").add(message.reply_channel)
         message.reply_channel.send({"accept": True})
 
 
@@ -44,7 +48,10 @@ def receive(message: Message) -> None:
         wait_until_told()
     note(RUN, message["path"])
     key = "text" if "text" in message else "bytes"
-    message.reply_channel.send({key: message[key]})
+    if message["path"] == "/group/" and message[key][:3] not in ("own", b"own"):
+        Group("all").send({key: message[key]})
+    else:
+        message.reply_channel.send({key: message[key]})
 
 
 def disconnect(message: Message) -> None:

@@ -1,11 +1,14 @@
 """Every valid frame arrives unchanged, in both directions."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import Frame
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -83,6 +86,26 @@ def test_frames_larger_than_clients_may_send_arrive(compression: str | None, add
     ) as socket:
         assert socket.recv(60) == "é" * 250_000
         assert socket.recv(60) == bytes(500_000)
+
+
+def test_a_server_shares_frames_for_groups_and_no_others(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[bool] = []
+
+    def note(extension: PerMessageDeflate, frame: Frame, **options: Any) -> Frame:
+        found.append(frame.rsv1)
+        return decode(extension, frame, **options)
+
+    decode = PerMessageDeflate.decode
+    monkeypatch.setattr(PerMessageDeflate, "decode", note)
+    with connect(f"{address}/group/", open_timeout=60, ping_interval=None) as socket:
+        for sent in ("short", "own", "long " * 100, "own", "short"):
+            socket.send(sent)
+            assert socket.recv(60) == sent
+        # uvicorn compresses frames of any length; Daphne agrees to no compression.
+        expected = [False, True, True, True, False] if socket.protocol.extensions else []
+        assert found == expected
 
 
 @pytest.mark.parametrize("offered", [None, ["chat", "talk"]])

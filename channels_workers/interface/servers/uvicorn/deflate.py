@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from channels_workers.interface.frames import COMPRESSED, WINDOW_BITS, SharedFrame
 from channels_workers.interface.servers import parts
@@ -26,13 +26,23 @@ MISSING = (
 #: Returns how many bits the window for our frames has, and the compressor that is kept, if any.
 Look = Callable[[Any], tuple[int, Any]]
 
+
+class Known(NamedTuple):
+    """A class of extensions: what a new one is made with, the names that it needs, its function."""
+
+    package: str
+    arguments: tuple[Any, ...]
+    names: tuple[str, ...]
+    look: Look
+
+
 #: The functions for the classes of extensions met so far, None for one that is left to its server.
 _looks: dict[type, Look | None] = {}
 
 #: What those of websockets need.
 WEBSOCKETS_PARTS = (
-    *("compress_settings", "local_max_window_bits", "local_no_context_takeover"),
-    *("remote_max_window_bits", "remote_no_context_takeover"),
+    *("__dict__", "compress_settings", "decoder", "encoder", "local_max_window_bits"),
+    *("local_no_context_takeover", "remote_max_window_bits", "remote_no_context_takeover"),
 )
 
 #: The classes of websockets with compressors that come back, by those without.
@@ -76,12 +86,20 @@ def _look_for(extension: Any) -> Look | None:
 def _meet(extension: Any) -> Look | None:
     kind = type(extension)
     name = f"{kind.__module__}.{kind.__qualname__}"
-    package, names, look = KNOWN.get(name, ("", (), None))
-    if missing := parts.missing(extension, names):
-        parts.report(MISSING, package, ", ".join(missing), extra=fields("feature_missing"))
-        look = None
-    _looks[kind] = look
+    known = KNOWN.get(name)
+    if known is not None and (missing := _missing(kind, known)):
+        parts.report(MISSING, known.package, ", ".join(missing), extra=fields("feature_missing"))
+        known = None
+    look = _looks[kind] = None if known is None else known.look
     return look
+
+
+def _missing(kind: type, known: Known) -> list[str]:
+    """Return what a new extension lacks: one in use has its compressor at times only."""
+    try:
+        return parts.missing(kind(*known.arguments), known.names)
+    except TypeError:
+        return [f"constructor for {len(known.arguments)} arguments"]
 
 
 def _returning_kind(kind: type) -> type:
@@ -114,16 +132,11 @@ def _of_wsproto(extension: Any) -> tuple[int, Any]:
     return extension.server_max_window_bits, extension._compressor
 
 
-#: For each class: its package, what its function needs, and the function.
-KNOWN: dict[str, tuple[str, tuple[str, ...], Look]] = {
-    "websockets.extensions.permessage_deflate.PerMessageDeflate": (
-        "websockets",
-        WEBSOCKETS_PARTS,
-        _of_websockets,
+KNOWN = {
+    "websockets.extensions.permessage_deflate.PerMessageDeflate": Known(
+        "websockets", (False, False, 15, 15), WEBSOCKETS_PARTS, _of_websockets
     ),
-    "wsproto.extensions.PerMessageDeflate": (
-        "wsproto",
-        ("_compressor", "server_max_window_bits"),
-        _of_wsproto,
+    "wsproto.extensions.PerMessageDeflate": Known(
+        "wsproto", (), ("_compressor", "server_max_window_bits"), _of_wsproto
     ),
 }

@@ -1,6 +1,7 @@
 """Frames of groups for real clients that read compressed ones, beside what uvicorn compresses."""
 
 import random
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -9,10 +10,17 @@ from hypothesis import strategies as st
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory as Offer
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
+from wsproto.extensions import PerMessageDeflate as OfWsproto
 
-from channels_workers.interface.frames import COMPRESSED, COMPRESSED_FROM, SharedFrame
+from channels_workers.interface.frames import (
+    COMPRESSED,
+    COMPRESSED_FROM,
+    WINDOW_BITS,
+    SharedFrame,
+)
 from channels_workers.interface.servers import parts
 from channels_workers.interface.servers.uvicorn import deflate
+from channels_workers.interface.servers.uvicorn.deflate import Known
 from channels_workers.interface.servers.uvicorn.gate import UvicornGate
 from channels_workers.interface.servers.uvicorn.outgoing import UvicornOutgoing
 from tests.channels_workers.interface.servers.uvicorn_room import Room, shared
@@ -27,6 +35,12 @@ OFFERS = {
 }
 
 words = random.Random(1)
+
+
+def long_frame() -> SharedFrame:
+    return shared("hello again " * 100)
+
+
 #: What compresses well, badly, and not at all, below and above the length from which it is tried.
 TEXTS = (
     "short",
@@ -101,6 +115,14 @@ def test_what_would_not_be_shorter_goes_out_as_it_is(
     assert (len(wire) < frame.length) is is_compressed
 
 
+def test_a_frame_is_compressed_as_the_first_one_of_a_socket() -> None:
+    """So it takes no more memory: levels of memory show in where blocks end."""
+    text = "".join(words.choices("abcdefgh ", k=2**16))
+    extension = PerMessageDeflate(False, False, 12, 12, {"memLevel": 5})
+    wire = shared(text).deflate()
+    assert wire.endswith(bytes(extension.encode(Frame(Opcode.TEXT, text.encode())).data))
+
+
 async def test_a_frame_is_compressed_once_for_all(
     room: Room, slow: list[UvicornOutgoing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +170,16 @@ async def test_compressors_are_there_once_they_are_needed(room: Room) -> None:
             _ = extension.coder
 
 
+@pytest.mark.parametrize("bits", [9, 12, 15])
+def test_a_compressor_that_comes_back_is_as_it_was(bits: int) -> None:
+    data = "".join(words.choices("abcdefgh ", k=2**15)).encode()
+    plain, back = (PerMessageDeflate(False, False, 15, bits, {"memLevel": 5}) for _ in range(2))
+    deflate.forget([back])
+    for each in (data, data[2**14 :], data[: 2**14]):  # it would find these in a larger window
+        frame = Frame(Opcode.BINARY, each)
+        assert bytes(back.encode(frame).data) == bytes(plain.encode(frame).data)
+
+
 def test_other_extensions_keep_what_they_have() -> None:
     extension = Strange(False, False, 12, 12)
     deflate.forget([extension])
@@ -158,23 +190,77 @@ class Strange(PerMessageDeflate):
     """Who knows what it does?"""
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_unknown_extensions_are_left_to_their_server(count: int) -> None:
-    known, strange = (kind(False, False, 12, 12) for kind in (PerMessageDeflate, Strange))
-    assert deflate.wire_for([strange, known][:count], shared("one")) is None
+@pytest.mark.parametrize("names", [["Strange"], ["Strange", "known"], ["known", "Strange"]])
+def test_unknown_extensions_are_left_to_their_server(names: list[str]) -> None:
+    kinds = {"known": PerMessageDeflate, "Strange": Strange}
+    assert (
+        deflate.wire_for([kinds[name](False, False, 12, 12) for name in names], long_frame())
+        is None
+    )
 
 
+def of_websockets(bits: int) -> Any:
+    return PerMessageDeflate(False, False, 24 - bits, bits)
+
+
+def of_wsproto(bits: int) -> Any:
+    return OfWsproto(client_max_window_bits=24 - bits, server_max_window_bits=bits)
+
+
+@pytest.mark.parametrize("bits", range(9, 16))
+@pytest.mark.parametrize("make", [of_websockets, of_wsproto])
+def test_a_client_with_a_smaller_window_gets_frames_as_they_are(
+    make: Callable[[int], Any], bits: int
+) -> None:
+    frame = long_frame()
+    wire = deflate.wire_for([make(bits)], frame)
+    assert wire is (frame.deflated if bits >= WINDOW_BITS else frame.wire)
+    assert wire
+    assert bool(wire[0] & COMPRESSED) is (bits >= WINDOW_BITS)
+    assert deflate.wire_for([make(bits)], frame) is wire
+
+
+def test_what_an_extension_has_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    owners: list[object] = []
+
+    def note(owner: object, names: Iterable[str]) -> list[str]:
+        owners.append(owner)
+        return []
+
+    monkeypatch.setattr(deflate, "_looks", dict[Any, Any]())
+    monkeypatch.setattr(parts, "missing", note)
+    for _ in range(2):
+        deflate.wire_for([of_websockets(12)], long_frame())
+    assert len(owners) == 1
+
+
+def test_a_compressed_frame_looks_back_no_further_than_its_window() -> None:
+    noise = words.randbytes(2**WINDOW_BITS)
+    assert not shared(noise + noise).deflate()[0] & COMPRESSED
+    assert shared(noise[:2_000] * 2).deflate()[0] & COMPRESSED
+
+
+def gone(known: Known) -> Known:
+    return known._replace(names=(*known.names, "gone"))
+
+
+def changed(known: Known) -> Known:
+    return known._replace(arguments=(*known.arguments, *range(9)))
+
+
+@pytest.mark.parametrize(
+    ("change", "lacks"), [(gone, "gone"), (changed, "constructor for 13 arguments")]
+)
 @pytest.mark.parametrize("room", ["websockets-sansio"], indirect=True)
 async def test_without_a_part_of_the_extension_its_server_compresses(
+    change: Callable[[Known], Known],
+    lacks: str,
     room: Room,
     slow: list[UvicornOutgoing],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    known = {
-        name: (package, (*names, "gone"), look)
-        for name, (package, names, look) in deflate.KNOWN.items()
-    }
+    known = {name: change(one) for name, one in deflate.KNOWN.items()}
     monkeypatch.setattr(deflate, "KNOWN", known)
     monkeypatch.setattr(deflate, "_looks", dict[Any, Any]())
     parts.forget()
@@ -182,4 +268,36 @@ async def test_without_a_part_of_the_extension_its_server_compresses(
         room.tell("one")
         assert await client.recv() == "one"
     assert len(slow) == 1
-    assert "permessage-deflate of websockets has no gone" in caplog.text
+    assert f"permessage-deflate of websockets has no {lacks}" in caplog.text
+
+
+class Renamed(PerMessageDeflate):
+    """Keeps its compressor under another name, as a later version may."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__("compressor" if name == "encoder" else name, value)
+
+
+class Slotted:
+    """Has all names, and no dictionary for them."""
+
+    __slots__ = tuple(name for name in deflate.WEBSOCKETS_PARTS if name != "__dict__")
+
+    def __init__(self, *_: object) -> None:
+        for name in self.__slots__:
+            setattr(self, name, None)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("kind", [Renamed, Slotted])
+def test_a_compressor_that_is_not_found_is_left_to_its_server(
+    kind: type, keeps: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (known,) = (one for one in deflate.KNOWN.values() if one.package == "websockets")
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    monkeypatch.setattr(deflate, "KNOWN", {name: known})
+    monkeypatch.setattr(deflate, "_looks", dict[Any, Any]())
+    extension = kind(False, not keeps, 12, 12)
+    deflate.forget([extension])
+    assert type(extension) is kind
+    assert deflate.wire_for([extension], long_frame()) is None
