@@ -37,7 +37,15 @@ SOURCE_EMPTY = Scope(
     messages=3, faults=2, relays="BB", lost="A", may=_may("relays_die", "relays_freeze")
 )
 DESTINATION_EMPTY = Scope(
-    messages=3, faults=2, relays="BB", servers="BB", lost="B", may=_may("relays_freeze", "late")
+    messages=3,
+    faults=2,
+    relays="BB",
+    servers="BB",
+    lost="B",
+    may=_may("relays_freeze", "late"),
+)
+LATE_SERVER = Scope(
+    messages=2, faults=2, relays="BB", servers="BB", lost="B", bad=1, may=_may("late", "relays_die")
 )
 BOTH_EMPTY = Scope(
     messages=2,
@@ -64,7 +72,12 @@ NEW_SERVER = Scope(
     may=_may("joins", "starts", "relays_die", "servers_die"),
 )
 FAR_JOINS = Scope(
-    messages=3, faults=2, relays="BB", lost="AB", limit=2, may=_may("far_joins", "relays_die")
+    messages=3,
+    faults=2,
+    relays="BB",
+    lost="AB",
+    limit=2,
+    may=_may("far_joins", "relays_die", "servers_die"),
 )
 BOTH_WAYS = Scope(
     messages=1,
@@ -83,7 +96,7 @@ TWO_DESTINATIONS = Scope(
     relays="BC",
     lost="AB",
     limit=2,
-    may=_may("bares", "relays_die"),
+    may=_may("bares"),
 )
 TWO_SOURCES = Scope(
     messages=2,
@@ -102,6 +115,16 @@ TWO_SOURCES_EMPTY = Scope(
     lost="AC",
     may=_may("relays_freeze"),
 )
+IN_THE_MIDDLE = Scope(
+    messages=1,
+    faults=2,
+    senders="AB",
+    servers="BC",
+    relays="BC",
+    lost="AB",
+    limit=3,
+)
+RING = Scope(messages=1, faults=1, senders="AB", servers="ABC", relays="ABC", lost="A", limit=3)
 ALL_TO_ALL = Scope(messages=1, senders="ABC", servers="ABC", relays="ABC", limit=3)
 
 CONFIGURATIONS = (
@@ -118,21 +141,30 @@ CONFIGURATIONS = (
         DESTINATION_EMPTY,
     ),
     Configuration(
+        "late-server",
+        "A to B with two servers: the same with a bad entry",
+        LATE_SERVER,
+    ),
+    Configuration(
         "both-empty",
         "A to B with two servers: both lose their data, one server is late",
         BOTH_EMPTY,
     ),
     Configuration(
         "single-mark",
-        "the same with one mark for each source, in place of one for each epoch",
-        BOTH_EMPTY,
+        "the same with two faults and one mark for each source, in place of one for each epoch",
+        replace(BOTH_EMPTY, faults=2),
         switches=("SINGLE_MARK",),
     ),
     Configuration(
         "members", "A to B: joins, ends of connections from both sides, a dead server", MEMBERS
     ),
     Configuration("new-server", "A to B: a server starts, B loses its data", NEW_SERVER),
-    Configuration("far-joins", "A to B: A makes a socket of B join; both lose data", FAR_JOINS),
+    Configuration(
+        "far-joins",
+        "A to B: A makes a socket of B join; both lose data, its server dies",
+        FAR_JOINS,
+    ),
     Configuration("both-ways", "A to B and back, both lose their data", BOTH_WAYS),
     Configuration(
         "two-destinations",
@@ -141,6 +173,8 @@ CONFIGURATIONS = (
     ),
     Configuration("two-sources", "A and B to C: A goes away for ever", TWO_SOURCES),
     Configuration("two-sources-empty", "A and B to C: A and C lose their data", TWO_SOURCES_EMPTY),
+    Configuration("in-the-middle", "A to B and C, B to C: A and B lose their data", IN_THE_MIDDLE),
+    Configuration("ring", "A and B to each other and to C: A loses its data", RING),
     Configuration("all-to-all", "A, B and C to each other, without faults", ALL_TO_ALL),
     Configuration(
         "relays-end",

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from labs.model.configuration import (
     BOTH_EMPTY,
     DESTINATION_EMPTY,
+    FAR_JOINS,
+    LATE_SERVER,
     MEMBERS,
     RELAYS,
     SOURCE_EMPTY,
@@ -81,6 +83,13 @@ AS_WRITTEN = (
         ("KEEP_LIFE",),
         _LATE,
         "heard-or-told",
+    ),
+    Mutant(
+        "own-effects-again",
+        "first design: the mark that goes back repeats dead letters and sends to channels",
+        ("OWN_AGAIN",),
+        LATE_SERVER,
+        "one-dead-letter",
     ),
     Mutant(
         "resume-elsewhere",
@@ -254,6 +263,13 @@ MISTAKES = (
         ("TWO_STEP_JOIN",),
         _JOINS,
         "heard-or-told",
+    ),
+    Mutant(
+        "far-join-unchecked",
+        "a join from another shard does not look at the record of the connection",
+        ("JOIN_UNCHECKED",),
+        replace(FAR_JOINS, lost="", faults=1, may=frozenset({"far_joins", "servers_die"})),
+        "no-ghosts",
     ),
     Mutant(
         "split-commit",

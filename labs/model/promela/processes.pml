@@ -43,7 +43,7 @@
 
 /* Nobody has anything to do. */
 #define SERVER_RESTS(v) (server[v].alive -> server[v].registered && len(inbox[v]) == 0 && !ANY_BEAT(v) : \
-  !server[v].record && !server[v].part)
+  !server[v].record)
 #define SHARD_RESTS(d) (!TAKES(d) || (!ANY_WORK(d) && !ANY_REPORT(d)))
 #define AT_REST (!busy && SERVERS_REST && SHARDS_REST)
 
@@ -256,7 +256,7 @@ end:
       printf("server %d dies\n", v)
     }
   :: d_step { /* any worker cleans up, on the shard of the dead */
-      !server[v].alive && (server[v].record || server[v].part) -> close(v); printf("a worker cleans up after %d\n", v)
+      !server[v].alive && server[v].record -> close(v); printf("a worker cleans up after %d\n", v)
     }
   od
 }

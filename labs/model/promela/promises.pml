@@ -71,6 +71,6 @@ inline examine() {
   for (i : 0 .. SHARDS - 1) {
     HOLDS(DRAINED, !SENDS(i) || shard[i].away || BASE(i) == LAST(i))
   }
-  HOLDS(LETTERS, letters <= spoilt && (letters == spoilt || shard[0].log.lossy || LIFE(0) > 1));
+  HOLDS(LETTERS, letters <= spoilt && (letters == spoilt || shard[0].log.lossy || LIFE(0) > 1 || LIFE(1) > 1));
   i = 0
 }

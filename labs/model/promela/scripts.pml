@@ -61,21 +61,25 @@ inline tell_gap(d, s, life, seq) {
   }
 }
 
-inline apply_entry(d, s, life, seq, what) {
+inline apply_entry(d, s, epoch, number, what) {
   if
   :: what == BARE
-  :: what == BAD -> letters++
+  :: what == BAD -> /* as a message for a channel that is a member: no server is there to skip it */
+    if
+    :: OWN(d, s).life == IN_MARK(epoch) && number <= OWN(d, s).seq && !OWN_AGAIN && !NO_MARK
+    :: else -> letters++
+    fi
   :: what == CLOSE -> close(0)
-  :: what == GAP -> tell_gap(d, s, life, seq)
+  :: what == GAP -> tell_gap(d, s, epoch, number)
   :: what == JOIN ->
     if
-    :: server[0].record -> server[0].part = 1; PUT(0, s, life, seq, JOIN)
+    :: server[0].record || JOIN_UNCHECKED -> server[0].part = 1; PUT(0, s, epoch, number, JOIN)
     :: else
     fi
   :: else ->
     for (v_ : 0 .. SERVERS - 1) {
       if
-      :: HOME(v_) == d && server[v_].part -> PUT(v_, s, life, seq, what)
+      :: HOME(v_) == d && server[v_].part -> PUT(v_, s, epoch, number, what)
       :: else
       fi
     }
@@ -122,7 +126,13 @@ inline raise_mark(d) {
   :: SINGLE_MARK && NEWEST(d, src) && NEWEST(d, src) != life -> MARK(d, src, NEWEST(d, src)) = 0
   :: else
   fi;
-  NEWEST(d, src) = IN_MARK(life)
+  NEWEST(d, src) = IN_MARK(life);
+  if
+  :: OWN(d, src).life == IN_MARK(life) && OWN(d, src).seq > MARK(d, src, life)
+  :: else ->
+    OWN(d, src).life = IN_MARK(life);
+    OWN(d, src).seq = MARK(d, src, life)
+  fi
 }
 
 /* Read on d how far it has applied the log of src. */
@@ -266,6 +276,8 @@ inline lose(s) {
   for (i : 0 .. SHARDS - 1) {
     shard[s].log.done[i] = 0;
     NEWEST(s, i) = 0;
+    OWN(s, i).life = 0;
+    OWN(s, i).seq = 0;
     for (k : 0 .. LIVES - 1) { shard[s].from[i].mark[k] = 0 }
   }
   if
@@ -286,6 +298,7 @@ inline lose(s) {
     fi
   }
   source_ = 0; life_ = 0; seq_ = 0; what_ = 0; i = 0; k = 0;
+  letters = (TAKES(s) -> 0 : letters); /* they are lost, too */
   shard[s].holder = 0;
   shard[s].token = (TOKEN_RESTARTS -> 0 : shard[s].token);
   shard[s].fresh = 1;

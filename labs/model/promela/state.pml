@@ -26,6 +26,7 @@ typedef Log {
 };
 
 typedef Source {
+  Position own;       /* as far as this, what the shard does itself is done, though the mark has gone back */
   byte newest;        /* the life of the newest mark */
   byte mark[LIVES]    /* one for each life */
 };
@@ -85,5 +86,6 @@ SCRATCH byte ok_;
 #define LAST(s) shard[s].log.last
 #define BASE(s) shard[s].log.base
 #define MARK(d, s, life) shard[d].from[s].mark[IN_MARK(life)]
+#define OWN(d, s) shard[d].from[s].own
 #define NEWEST(d, s) shard[d].from[s].newest
 #define IN_MARK(life) (NO_EPOCH_IN_MARK -> 1 : (life))

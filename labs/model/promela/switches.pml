@@ -159,3 +159,13 @@
 #ifndef CLOSE_UNCHECKED
 #define CLOSE_UNCHECKED 0
 #endif
+
+/* The join of a socket on another shard does not look at its record. */
+#ifndef JOIN_UNCHECKED
+#define JOIN_UNCHECKED 0
+#endif
+
+/* The shard repeats what it does itself when the mark has gone back. */
+#ifndef OWN_AGAIN
+#define OWN_AGAIN 0
+#endif

@@ -88,6 +88,10 @@ def test_each_switch_is_used() -> None:
     assert known == {switch for entry in (*MUTANTS, *CONFIGURATIONS) for switch in entry.switches}
 
 
+def test_each_promise_is_violated_by_a_mutant() -> None:
+    assert {mutant.violates for mutant in MUTANTS} == set(PROMISES)
+
+
 def test_the_names_are_unique() -> None:
     names = [entry.name for entry in (*CONFIGURATIONS, *MUTANTS)]
     assert len(names) == len(set(names))
