@@ -56,6 +56,9 @@ BOTH_EMPTY = Scope(
     may=_may("relays_freeze", "late"),
     limit=4,
 )
+FAILOVER = Scope(
+    messages=2, faults=3, relays="BB", lost="AB", may=_may("failover", "relays_freeze")
+)
 MEMBERS = Scope(
     messages=3,
     faults=2,
@@ -155,6 +158,17 @@ CONFIGURATIONS = (
         "the same with two faults and one mark for each source, in place of one for each epoch",
         replace(BOTH_EMPTY, faults=2),
         switches=("SINGLE_MARK",),
+    ),
+    Configuration(
+        "without-tokens",
+        "the same with two faults, and apply does not look at lease tokens",
+        replace(BOTH_EMPTY, faults=2),
+        switches=("NO_TOKEN_CHECK",),
+    ),
+    Configuration(
+        "failover",
+        "A to B: A or B is lost, and a relay reads from the former master of A",
+        FAILOVER,
     ),
     Configuration(
         "members", "A to B: joins, ends of connections from both sides, a dead server", MEMBERS

@@ -15,7 +15,7 @@ NAMES = "ABC"
 #: The variable parts: what is sent, what else happens, and what may fail. Each fault counts.
 SENDS = frozenset({"bares", "closes", "far_joins"})
 EVENTS = frozenset({"joins", "starts"})
-FAILURES = frozenset({"late", "leaves", "relays_die", "relays_freeze", "servers_die"})
+FAILURES = frozenset({"failover", "late", "leaves", "relays_die", "relays_freeze", "servers_die"})
 
 
 @dataclass(frozen=True)

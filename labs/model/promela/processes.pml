@@ -150,6 +150,14 @@ reads:
       pull(d);
       printf("relay %d reads %d entries of %c, the first is %d of life %d; the mark was %d\n", r, size, NAME(src), first, life, after)
     }
+#if FAILOVER
+  :: d_step {
+      faults && shard[src].old.life ->
+      faults--;
+      pull_old(d);
+      printf("relay %d reads %d entries of the former master of %c, the first is %d of life %d\n", r, size, NAME(src), first, life)
+    }
+#endif
   :: d_step { shard[src].away && !WAIT_FOR_SOURCE -> FORGET }; goto end_leads
   :: DIES; d_step { FORGET }; goto end_free
   fi;

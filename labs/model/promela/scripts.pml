@@ -88,12 +88,14 @@ inline apply_entry(d, s, epoch, number, what) {
 
 /*
  * Apply the batch of a relay on d: its own variables. The answer is in ok_.
+ * A loss entry names the epochs before it, so those are known here, and refused.
  * The mark must be where the relay has read it. Entries that it did not find in the log are a gap.
  */
 inline apply(d) {
   ok_ = 0;
   if
   :: !shard[d].open || (shard[d].token != mine && !NO_TOKEN_CHECK) -> mine = 0
+  :: shard[d].open && (shard[d].token == mine || NO_TOKEN_CHECK) && life < LEAST(d, src) && !LEFT_EPOCHS
   :: else ->
     if
     :: SINGLE_MARK && NEWEST(d, src) != newest
@@ -127,6 +129,7 @@ inline raise_mark(d) {
   :: else
   fi;
   NEWEST(d, src) = IN_MARK(life);
+  LEAST(d, src) = (life > LEAST(d, src) && !NO_EPOCH_IN_MARK -> life : LEAST(d, src));
   if
   :: OWN(d, src).life == IN_MARK(life) && OWN(d, src).seq > MARK(d, src, life)
   :: else ->
@@ -163,6 +166,23 @@ inline trim(s) {
   k = 0;
   low_ = 0
 }
+
+#if FAILOVER
+/* The same from the former master, which does not know that it is one. */
+inline pull_old(d) {
+  life = shard[src].old.life;
+  after = (life == newest -> after : 0);
+  first = (shard[src].old.base > after -> shard[src].old.base + 1 : after + 1);
+  last = shard[src].old.last;
+  if
+  :: first > last -> size = 0
+  :: else ->
+    size = (last - first >= 1 -> 2 : 1);
+    e1 = shard[src].old.entry[first];
+    e2 = (size == 2 -> shard[src].old.entry[first + 1] : 0)
+  fi
+}
+#endif
 
 /*
  * Read from the log of src what comes after the mark that was read on d, and the counter.
@@ -238,6 +258,7 @@ inline register(v) {
   for (i : 0 .. SHARDS - 1) {
     life_ = server[v].at[i].life;
     seq_ = server[v].at[i].seq;
+    LEAST(HOME(v), i) = (life_ > LEAST(HOME(v), i) -> life_ : LEAST(HOME(v), i));
     if
     :: i == HOME(v)
     :: i != HOME(v) && shard[HOME(v)].fresh ->
@@ -268,6 +289,12 @@ inline register(v) {
  * Its own log begins with an entry that tells of the loss.
  */
 inline lose(s) {
+#if FAILOVER
+  shard[s].old.life = LIFE(s);
+  shard[s].old.last = LAST(s);
+  shard[s].old.base = BASE(s);
+  for (i : 0 .. ENTRIES - 1) { shard[s].old.entry[i] = shard[s].log.entry[i] }
+#endif
   LIFE(s) = (SAME_EPOCH -> LIFE(s) : LIFE(s) + 1);
   LAST(s) = 0;
   BASE(s) = 0;
@@ -276,6 +303,7 @@ inline lose(s) {
   for (i : 0 .. SHARDS - 1) {
     shard[s].log.done[i] = 0;
     NEWEST(s, i) = 0;
+    LEAST(s, i) = 0;
     OWN(s, i).life = 0;
     OWN(s, i).seq = 0;
     for (k : 0 .. LIVES - 1) { shard[s].from[i].mark[k] = 0 }

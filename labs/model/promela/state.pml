@@ -26,6 +26,7 @@ typedef Log {
 };
 
 typedef Source {
+  byte least;         /* lives before this one were left: nothing of them is applied any more */
   Position own;       /* as far as this, what the shard does itself is done, though the mark has gone back */
   byte newest;        /* the life of the newest mark */
   byte mark[LIVES]    /* one for each life */
@@ -33,6 +34,9 @@ typedef Source {
 
 typedef Shard {
   Log log;
+#if FAILOVER
+  Log old;            /* the former master, with the data of the life before */
+#endif
   Source from[SHARDS];
   bit open;           /* its servers have registered, or their time is over */
   bit fresh;          /* no server has registered in this life */
@@ -86,6 +90,7 @@ SCRATCH byte ok_;
 #define LAST(s) shard[s].log.last
 #define BASE(s) shard[s].log.base
 #define MARK(d, s, life) shard[d].from[s].mark[IN_MARK(life)]
+#define LEAST(d, s) shard[d].from[s].least
 #define OWN(d, s) shard[d].from[s].own
 #define NEWEST(d, s) shard[d].from[s].newest
 #define IN_MARK(life) (NO_EPOCH_IN_MARK -> 1 : (life))

@@ -169,3 +169,8 @@
 #ifndef OWN_AGAIN
 #define OWN_AGAIN 0
 #endif
+
+/* A shard applies entries of an epoch that it has left for another one. */
+#ifndef LEFT_EPOCHS
+#define LEFT_EPOCHS 0
+#endif
