@@ -52,6 +52,11 @@ inline beat(v, s) {
   server[v].at[s].seq = MARK(HOME(v), s, NEWEST(HOME(v), s))
 }
 
+/*
+ * In a d_step the first branch whose guard holds is taken. Between processes, and in an if or do outside of one,
+ * the checker tries all.
+ */
+
 /* The worker of a connection at s commits what the consumers of its messages do, one by one. */
 proctype Sender(byte s) {
 end:
@@ -121,15 +126,15 @@ proctype Relay(byte r; byte d) {
 end_free:
   if
   :: d_step {
-    shard[d].open && (ANY_WORK(d) || ANY_REPORT(d)) && (r == FIRST_RELAY(d) || shard[d].led) &&
-      (!shard[d].holder || (shard[d].holder != r + 1 && faults && RELAYS_FREEZE)) ->
-    faults = (shard[d].holder -> faults - 1 : faults);
-    shard[d].token++;
-    shard[d].led = 1;
-    shard[d].holder = r + 1;
-    mine = shard[d].token;
-    printf("relay %d takes the lease on %c with token %d\n", r, NAME(d), mine)
-  }
+      shard[d].open && (ANY_WORK(d) || ANY_REPORT(d)) && (r == FIRST_RELAY(d) || shard[d].led) &&
+        (!shard[d].holder || (shard[d].holder != r + 1 && faults && RELAYS_FREEZE)) ->
+      faults = (shard[d].holder -> faults - 1 : faults);
+      shard[d].token++;
+      shard[d].led = 1;
+      shard[d].holder = r + 1;
+      mine = shard[d].token;
+      printf("relay %d takes the lease on %c with token %d\n", r, NAME(d), mine)
+    }
   fi;
 end_leads:
   if
