@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Programs that the tests need beside Python: a Redis server, PostgreSQL, git, nginx, Prometheus, a
-# bundler, a browser and its driver. Source this file after environment.sh.
+# model checker, a bundler, a browser and its driver. Source this file after environment.sh.
 #
 # The system's package manager installs missing ones. For a user without that right on Debian, the
 # packages are unpacked into .tools instead.
@@ -34,6 +34,11 @@ has_nginx() {
 
 has_prometheus() {
   command -v prometheus >/dev/null && command -v promtool >/dev/null
+}
+
+# It translates models to C, so it needs a compiler.
+has_model_checker() {
+  command -v spin >/dev/null && command -v gcc >/dev/null
 }
 
 has_bundler() {
@@ -181,6 +186,14 @@ install_prometheus() {
   fi
 }
 
+install_model_checker() {
+  if can_install_packages; then
+    install_packages spin gcc libc6-dev
+  else
+    install_program spin spin usr/bin/spin
+  fi
+}
+
 install_bundler() {
   install_program esbuild esbuild usr/bin/esbuild
 }
@@ -211,7 +224,7 @@ require_client_tools() {
   cp -- "$folder/package-lock.json" "$folder/node_modules/installed"
 }
 
-# Put redis-server, PostgreSQL, git, nginx, Prometheus, a Chromium and chromedriver on the PATH.
+# Put redis-server, PostgreSQL, git, nginx, Prometheus, spin, a Chromium and chromedriver on the PATH.
 require_tools() {
   has_redis || install_redis || true
   has_redis || fail "The tests need redis-server on the PATH (Debian: redis-server, brew: redis)."
@@ -224,6 +237,8 @@ require_tools() {
   has_prometheus || install_prometheus || true
   has_prometheus || fail "The tests need prometheus and promtool on the PATH" \
     "(Debian: prometheus, brew: prometheus)."
+  has_model_checker || install_model_checker || true
+  has_model_checker || fail "The tests need spin and gcc on the PATH (Debian: spin gcc, brew: spin)."
   require_bundler
   has_browser || install_browser || true
   has_browser || fail "The tests need Chromium or Google Chrome, and chromedriver on the PATH" \

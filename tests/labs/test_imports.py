@@ -52,7 +52,17 @@ def test_no_shipped_module_imports_a_lab() -> None:
 
 @pytest.mark.parametrize(
     "lab",
-    ["benchmarks", "coverage", "faults", "genuine", "monitoring", "rehearsal", "versions", "walk"],
+    [
+        "benchmarks",
+        "coverage",
+        "faults",
+        "genuine",
+        "model",
+        "monitoring",
+        "rehearsal",
+        "versions",
+        "walk",
+    ],
 )
 def test_the_harness_imports_no_lab(lab: str) -> None:
     harness = [*(ROOT / "labs" / "harness").rglob("*.py")]

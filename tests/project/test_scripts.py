@@ -161,6 +161,17 @@ def test_tests_without_prometheus_say_what_to_install(copied_scripts: Path, bare
     assert "The tests need prometheus and promtool on the PATH" in result.stderr
 
 
+def test_tests_without_spin_say_what_to_install(copied_scripts: Path, bare_path: str) -> None:
+    code = (
+        'scripts=$1; . "$scripts/environment.sh"; . "$scripts/tools.sh"; has_redis() { true; }; '
+        "has_git() { true; }; has_nginx() { true; }; has_postgres() { true; }; "
+        "has_prometheus() { true; }; has_model_checker() { false; }; require_tools"
+    )
+    result = run("bash", "-euc", code, "bash", copied_scripts, PATH=bare_path)
+    assert result.returncode == 1
+    assert "The tests need spin and gcc on the PATH" in result.stderr
+
+
 def test_run_serves_the_chat_until_it_is_stopped(
     start_process: Processes, free_port: Callable[[], int], database_url: str, tmp_path: Path
 ) -> None:
