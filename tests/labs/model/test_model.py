@@ -66,7 +66,11 @@ def test_three_shards_hold(tmp_path: Path) -> None:
     assert not searched(scope, tmp_path)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+#: One for each order of search. `.ci/run` tries all.
+TRIED = [one for one in MUTANTS if one.name in {"gap-at-next-entry", "bad-entry-stops"}]
+
+
+@pytest.mark.parametrize("mutant", TRIED, ids=lambda mutant: mutant.name)
 def test_a_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:
     found = search(mutant.scope, mutant.switches, mutant.order, tmp_path / "search")
     assert found.violated == mutant.violates
