@@ -42,6 +42,14 @@ def _broadcasts() -> Iterator[Goal]:
             is_lower=True,
             shown=figure(f"channels_workers, {server}", "bc1000", key),
         )
+    yield Goal(
+        "CPU time of the server per delivery to browsers, bc1000 / limit, uvicorn",
+        ours_to("bare", "uvicorn", "bc1000-deflate", key),
+        0.7,
+        0.4,
+        is_lower=True,
+        shown=figure("channels_workers, uvicorn", "bc1000-deflate", key),
+    )
 
 
 def _round_trips() -> Iterator[Goal]:
@@ -96,6 +104,8 @@ def _sockets() -> Iterator[Goal]:
     for server in SERVERS:
         value = ours_to("bare", server, "connect", "server_kib_per_socket")
         yield Goal(f"KiB per idle socket / limit, {server}", value, 1.15, 1.1, is_lower=True)
+    value = ours_to("bare", "uvicorn", "connect-deflate", "server_kib_per_socket")
+    yield Goal("KiB per idle browser / limit, uvicorn", value, 1.15, 1.1, is_lower=True)
     for server in SERVERS:
         value = ours_to("bare", server, "connect", "connects_per_s")
         yield Goal(f"connects per second / limit, {server}", value, 0.45, 0.6)

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from labs.benchmarks.comparison.subjects import (
+    BROWSERS,
     CHATS,
     LIMIT,
     OURS,
@@ -46,6 +47,11 @@ def measurements() -> list[Measurement]:
     """Return all measurements, each once. *name* and subject identify one."""
     found = [Measurement(subject, column, column) for column in COLUMNS for subject in TABLE]
     found += [Measurement(subject, "rtt50", "rtt50") for subject in (*WORKERS, *SLOWER, *CHATS)]
+    found += [
+        Measurement(subject, f"{mode}-deflate", mode, protocol="deflate")
+        for mode in ("bc1000", "connect")
+        for subject in BROWSERS
+    ]
     found += [
         Measurement(
             subject, f"requests{clients}", "bc100", {"clients": clients}, counts_requests=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from labs.benchmarks.comparison.cpu import cpu_tables, server_beside
@@ -136,7 +137,8 @@ def ratio_table(results: Results) -> list[str]:
 def other_table(results: Results) -> list[str]:
     """Return the measurements outside the table of rooms."""
     places = [(subject.name, "rtt50") for subject in (*WORKERS, *SLOWER, *CHATS)]
-    places += [place for place in results.reports if place[1].startswith(("requests", "grown"))]
+    others = re.compile("requests|grown|.*-deflate")
+    places += [place for place in results.reports if others.match(place[1])]
     rows = []
     for subject, name in places:
         cells = [number(results.median(subject, name, key)) for _, key in OTHER_COLUMNS]

@@ -49,3 +49,5 @@ SLOWER = (*WAITING, *COMPUTING)
 CHATS = (on_one_core("chat"), on_one_core("channels4-chat"))
 TWO_SERVERS = on_one_core("channels_workers", "daphne", servers=2)
 LIMIT, OURS = on_one_core("bare"), on_one_core("channels_workers")
+#: Under the server that compresses frames for browsers.
+BROWSERS = tuple(on_one_core(room, "uvicorn") for room in ("bare", "channels_workers"))

@@ -58,6 +58,8 @@ def run_load(site: Site, measurement: Measurement) -> Report:
     site_now = site.as_dict()
     if measurement.kills:
         del site_now["pids"]["worker"]  # none lasts
+    if measurement.protocol:
+        site_now["protocol"] = measurement.protocol
     command = load_command(site_now, measurement.mode, measurement.options)
     if measurement.times_redis:
         command += ["--redis", str(site.redis.port)]

@@ -40,3 +40,5 @@ class Measurement:
     times_redis: bool = False
     #: How many workers are killed per minute, each with another one in its place.
     kills: float = 0.0
+    #: What the sockets speak, a name of ``load.protocols``; "" is what the room speaks.
+    protocol: str = ""
