@@ -86,11 +86,11 @@ end
 -- Forget the histories that nobody has used for long. While all together are too large, forget those
 -- used least recently. Those of the groups in *used* are written by this script.
 local function forget_histories(used, total, limits, time)
+  local passed_over = 0  -- uses of one millisecond have no order
   for _ = 1, forgotten_at_once do
-    local group, at = unpack(on_key("ZRANGE", history_order, 0, 0, "WITHSCORES"))
-    if not group or used[group] then return end
-    if total <= limits.all and tonumber(at) > time - limits.life then return end
-    total = forget_history(group)
+    local group, at = unpack(on_key("ZRANGE", history_order, passed_over, passed_over, "WITHSCORES"))
+    if not group or total <= limits.all and tonumber(at) > time - limits.life then return end
+    if used[group] then passed_over = passed_over + 1 else total = forget_history(group) end
   end
 end
 
