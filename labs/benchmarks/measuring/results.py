@@ -102,7 +102,7 @@ def value_of(report: Report, key: str) -> float | None:
     cpu = _cpu_us(report, role)
     if kind == "cpu_us" or cpu is None:
         return cpu
-    deliveries = report.figures["deliveries_per_s"]
+    deliveries = report.figures.get("deliveries_per_s")
     return cpu * report.figures["messages_per_s"] / deliveries if deliveries else None
 
 
