@@ -179,3 +179,19 @@ def test_quantiles() -> None:
     milliseconds = [number / 1000 for number in range(100, 0, -1)]
     found = quantiles(milliseconds)
     assert found == {"p50_ms": 51, "p95_ms": 96, "p99_ms": 100, "max_ms": 100}
+
+
+def test_the_comparison_reports_all_that_it_measures() -> None:
+    results = Results()
+    for measurement in measurements():
+        kind = "connects" if measurement.mode == "connect" else "messages"
+        figures = {f"{kind}_per_s": 10.0}
+        if kind == "messages":
+            figures |= {"deliveries_per_s": 20.0, "p50_ms": 1.0}
+        cpu = {"server": 2.0, "client": 1.0}
+        results.add(measurement, Report(figures, cpu={"client": 0.5}, cpu_us=cpu))
+    text = as_text(results, {"machine": "one"})
+    for measurement in measurements():
+        assert measurement.subject.name in text
+    assert "KiB per idle browser" in text
+    assert "channels_workers, uvicorn: bc1000-deflate" in text
