@@ -140,36 +140,30 @@ def test_tests_without_nginx_say_what_to_install(copied_scripts: Path, bare_path
     assert "The tests need nginx on the PATH" in result.stderr
 
 
-def test_tests_without_postgres_say_what_to_install(copied_scripts: Path, bare_path: str) -> None:
-    code = (
-        'scripts=$1; . "$scripts/environment.sh"; . "$scripts/tools.sh"; has_redis() { true; }; '
-        "has_git() { true; }; has_nginx() { true; }; has_postgres() { false; }; require_tools"
-    )
+@pytest.mark.parametrize(
+    ("found", "missing", "text"),
+    [
+        ("redis git nginx", "postgres", "The tests need PostgreSQL"),
+        (
+            *("redis git nginx postgres", "prometheus"),
+            "The tests need prometheus and promtool on the PATH",
+        ),
+        (
+            *("redis git nginx postgres prometheus", "model_checker"),
+            "The tests need spin and gcc on the PATH",
+        ),
+    ],
+)
+def test_tests_without_a_tool_say_what_to_install(
+    found: str, missing: str, text: str, copied_scripts: Path, bare_path: str
+) -> None:
+    stubs = [f"has_{name}() {{ true; }}" for name in found.split()]
+    stubs.append(f"has_{missing}() {{ false; }}")
+    load = 'scripts=$1; . "$scripts/environment.sh"; . "$scripts/tools.sh"'
+    code = "; ".join([load, *stubs, "require_tools"])
     result = run("bash", "-euc", code, "bash", copied_scripts, PATH=bare_path)
     assert result.returncode == 1
-    assert "The tests need PostgreSQL" in result.stderr
-
-
-def test_tests_without_prometheus_say_what_to_install(copied_scripts: Path, bare_path: str) -> None:
-    code = (
-        'scripts=$1; . "$scripts/environment.sh"; . "$scripts/tools.sh"; has_redis() { true; }; '
-        "has_git() { true; }; has_nginx() { true; }; has_postgres() { true; }; "
-        "has_prometheus() { false; }; require_tools"
-    )
-    result = run("bash", "-euc", code, "bash", copied_scripts, PATH=bare_path)
-    assert result.returncode == 1
-    assert "The tests need prometheus and promtool on the PATH" in result.stderr
-
-
-def test_tests_without_spin_say_what_to_install(copied_scripts: Path, bare_path: str) -> None:
-    code = (
-        'scripts=$1; . "$scripts/environment.sh"; . "$scripts/tools.sh"; has_redis() { true; }; '
-        "has_git() { true; }; has_nginx() { true; }; has_postgres() { true; }; "
-        "has_prometheus() { true; }; has_model_checker() { false; }; require_tools"
-    )
-    result = run("bash", "-euc", code, "bash", copied_scripts, PATH=bare_path)
-    assert result.returncode == 1
-    assert "The tests need spin and gcc on the PATH" in result.stderr
+    assert text in result.stderr
 
 
 def test_run_serves_the_chat_until_it_is_stopped(
