@@ -33,28 +33,10 @@ def requests(
     """
     found: list[Request] = []
     merged, left = None, 0
-    for delivery, operations, session, ends, _ in finished:
-        saved, payload = session or ("", b"")
-        encoded = encode_operations(operations, capacity_of, histories)
-        arguments: Arguments = [
-            9 + len(encoded),
-            delivery.channel,
-            delivery.token,
-            delivery.consumer,
-            delivery.id,
-            delivery.reply_channel or "",
-            delivery.order,
-            saved,
-            payload,
-            "ends" if ends else "",
-            *encoded,
-        ]
-        size = len(payload)
-        for each in operations:
-            size += len(each[1])
-            size += GROUP_COST if each.__class__ is GroupSend else OPERATION_COST
+    for each in finished:
+        arguments, size = _encode(each, capacity_of, histories)
         left -= size
-        is_alone = len(finished) > 1 and may_be_refused(operations)
+        is_alone = len(finished) > 1 and may_be_refused(each.operations)
         if merged is None or left < 0 or is_alone:
             made = Request("commit", arguments)
             found.append(made)
@@ -63,6 +45,33 @@ def requests(
             merged.arguments += arguments
             merged.messages += 1
     return found
+
+
+def _encode(
+    finished: Finished, capacity_of: Callable[[str], int], histories: Histories | None
+) -> tuple[Arguments, int]:
+    """Return the arguments for one delivery, and what it counts of :data:`MERGED_SIZE`."""
+    delivery, operations, session, ends, _ = finished
+    saved, payload = session or ("", b"")
+    encoded = encode_operations(operations, capacity_of, histories)
+    arguments: Arguments = [
+        9 + len(encoded),
+        delivery.channel,
+        delivery.token,
+        delivery.consumer,
+        delivery.id,
+        delivery.reply_channel or "",
+        delivery.order,
+        saved,
+        payload,
+        "ends" if ends else "",
+        *encoded,
+    ]
+    size = len(payload)
+    for each in operations:
+        size += len(each[1])
+        size += GROUP_COST if each.__class__ is GroupSend else OPERATION_COST
+    return arguments, size
 
 
 def results(
