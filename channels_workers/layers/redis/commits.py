@@ -11,6 +11,7 @@ from channels_workers.layers.redis import wire
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.requests import Request, encode_operations
 from channels_workers.layers.redis.resp import Arguments
+from channels_workers.layers.redis.shard import Shard
 from channels_workers.layers.types import Committed, Finished, GroupSend, may_be_refused
 
 #: How much one script commits at most (bytes), and what an operation counts beside its payload: no
@@ -26,6 +27,7 @@ def requests(
     finished: Sequence[Finished],
     capacity_of: Callable[[str], int],
     histories: Histories | None = None,
+    shard: Shard | None = None,
 ) -> list[Request]:
     """Return the requests that commit *finished*, several in each; their replies are lists.
 
@@ -35,7 +37,7 @@ def requests(
     merged, left = None, 0
     for delivery, operations, session, ends, _ in finished:
         saved, payload = session or ("", b"")
-        encoded = encode_operations(operations, capacity_of, histories)
+        encoded = encode_operations(operations, capacity_of, histories, shard)
         arguments: Arguments = [
             9 + len(encoded),
             delivery.channel,

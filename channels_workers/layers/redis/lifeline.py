@@ -203,7 +203,8 @@ class Lifeline:
         Redis gets all of it at once: a process that stalled in between would look dead.
         """
         _ask(connection, "SCRIPT", "LOAD", script("lifeline").source)
-        notes = [Request("lifeline", [name, run]).command(self.client.prefix) for name in names]
+        known = self.client.prefix, "", None, self.client.shards
+        notes = [Request("lifeline", [name, run]).command(*known) for name in names]
         channels = [self.client.key(f"lifeline:{name}") for name in sorted(names)]
         commands = [*notes, ("SUBSCRIBE", *channels)]
         connection.send_packed_command(connection.pack_commands(commands))

@@ -1,10 +1,10 @@
 -- change_groups.lua: carry out joins and leaves of a running consumer now, while it holds its
 -- delivery. A second run has no effect.
--- include: keys.lua epoch.lua join.lua
+-- include: keys.lua log.lua epoch.lua join.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 entry, 3 consumer, 4... joins and leaves, four arguments each (outbox.lua)
--- writes   inbox:<server>, group:<name>, groups:<server>, kept:<reply>
+-- writes   inbox:<server>, group:<name>, groups:<server>, kept:<reply>, log:<epoch>, logs
 -- returns  "done"; "stale" (the consumer no longer holds the delivery; nothing was done)
 --
 -- A connect waits for this script, so it is short: it plans nothing, as no change can be refused.
@@ -15,15 +15,29 @@ local transient = transient_error("")
 if transient then return transient end
 if not is_pending_for(channel, entry, consumer) then return "stale" end
 
-for at = 4, #ARGV, 4 do
-  local kind, group, member = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+local plan = {}
+
+local function change_channel(kind, group, channel, home)
+  if kind == "j" and (not this_shard or home == this_shard) then join_channel(group, channel)
+  else leave_channel(group, channel) end
+  if this_shard then plan_log(plan, kind, "*", group, kind == "j" and home or "", channel) end
+end
+
+local function change(kind, group, member, home)
   local server = server_of(member)
-  if not server then
-    if kind == "j" then join_channel(group, member) else leave_channel(group, member) end
+  if not server then change_channel(kind, group, member, home)
   elseif on_key("HEXISTS", processes, server) == 1 then
     local told = on_key("XADD", inbox_key(server), "*", kind .. group, member)
     if kind == "j" then join_server(group, server, told) end
   end
   if server and is_kept(member) then note_kept(member, group, kind == "j") end
 end
+
+for at = 4, #ARGV, 4 do
+  local kind, group, member = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local shard = shard_elsewhere(member)
+  if shard then plan_log(plan, kind, shard, group, "", member)
+  else change(kind, group, member, ARGV[at + 3]) end
+end
+if plan.log then write_log(plan.log) end
 return "done"

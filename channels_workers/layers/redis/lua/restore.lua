@@ -1,17 +1,23 @@
 -- restore.lua: register a server again, with some of its connections, after Redis lost its data.
--- include: keys.lua epoch.lua connection.lua
+-- include: keys.lua log.lua marks.lua epoch.lua connection.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 server, 2 epoch, 3 its info, as JSON, 4 "first" or "",
+-- ARGV     1 server, 2 epoch, 3 its info, as JSON, 4 "first" or "", with several shards followed by
+--          what it has heard of their logs, "first <shard>:<epoch>:<seq> ...",
 --          5 "last" or "", 6 its groups, separated by spaces,
 --          7... connections, seven arguments each: reply channel, order,
 --          channel of the pending message or "", its payload, payload of its disconnect,
 --          session or "", close code or ""
 -- writes   processes, process_info, connections:<server>, stale_connections:<server>, session:<reply>,
---          told:<reply>, ended:<server>, channel:<name>, group:<name>, groups:<server>, inbox:<server>
+--          told:<reply>, ended:<server>, channel:<name>, group:<name>, groups:<server>, inbox:<server>,
+--          marks, processed
 -- returns  "done"; "evicted" (it was declared dead)
 --
 -- Old data, such as those of a snapshot, are kept if they agree with the server, and deleted if not.
+--
+-- The mark of another shard becomes the lowest of what the servers have heard that return during the
+-- recovery, and of a snapshot: the streams of that have no more. After the recovery it does not go
+-- back, as ordinary channels would get messages twice: a server that has heard less notes a gap.
 
 local server, known, description, first, last = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local stale = prefix .. "stale_connections:" .. server
@@ -30,6 +36,24 @@ local function begin()
   redis.call("DEL", groups_key(server), inbox_key(server), ended_key(server))
   if redis.call("EXISTS", connections_key(server)) == 1 then
     redis.call("RENAME", connections_key(server), stale)
+  end
+  if this_shard then know_others(known) end
+  for shard, of, seq in string.gmatch(first, "(%w+):(%w+):(%d+)") do
+    note_heard(shard, of, tonumber(seq))
+  end
+end
+
+-- Note how far the server has heard the log of another shard.
+local function note_heard(shard, of, seq)
+  local marked, mark, by, past = mark_of(shard)
+  if not marked then set_mark(shard, of, seq, known, "")
+  elseif on_key("GET", recovering) == known then
+    if marked == of then set_mark(shard, of, math.min(mark, seq), known, past)
+    elseif by == known then set_mark(shard, "", 0, known, past)
+    else set_mark(shard, of, seq, known, past) end
+  elseif marked ~= of or seq < mark then
+    local missed = marked == of and of .. ":" .. seq + 1 .. "-" .. mark or "?"
+    on_key("XADD", inbox_key(server), "*", "h" .. shard, marked .. ":" .. mark, "x" .. shard, missed)
   end
 end
 

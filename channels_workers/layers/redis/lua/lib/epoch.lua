@@ -1,5 +1,5 @@
 -- epoch.lua: the epoch, which names one life of the data in Redis (a part of the other scripts).
--- Needs keys.lua.
+-- Needs keys.lua, and log.lua to begin one.
 --
 -- epoch  a random name. A process makes a new one if it finds none, if data are missing or older
 --        than it knows, or if Redis was restarted.
@@ -30,6 +30,7 @@ local function begin_epoch(name)
   local info = redis.pcall("INFO", "server")
   redis.call("SET", epoch, name)
   redis.call("SET", run, type(info) == "table" and "" or string.match(info, "run_id:(%x+)"))
+  if this_shard then forget_logs() end
   return name
 end
 
@@ -39,6 +40,9 @@ local function transient_error(known)
   local current, begun_in, registering = unpack(redis.call("MGET", epoch, run, recovering))
   if current and is_other_run(begun_in) then
     return redis.error_reply("LOST Redis was restarted")
+  end
+  if KEYS[3] and not current then  -- nobody has a part of the groups, and no epoch names a log
+    return redis.error_reply("LOST Redis has lost its data")
   end
   if known and known ~= "" and current ~= known then
     return redis.error_reply("LOST Redis has lost its data")

@@ -1,0 +1,113 @@
+-- apply.lua: carry out here what the log of another shard has for this one, each entry once.
+-- include: keys.lua log.lua process_info.lua marks.lua epoch.lua join.lua delayed.lua history.lua outbox.lua gaps.lua
+--
+-- KEYS[1]  prefix
+-- KEYS[3]  the shards (log.lua)
+-- ARGV     1 token of the puller, 2 shard, 3 epoch of its log, 4 seq of the first entry, 5 how many dead
+--          letters are kept, 6 why all entries become dead letters, or "", 7... entries without a hole
+--          between them: the number of its arguments, then these, four for each operation (log.lua). It
+--          is 0 for an entry without operations for this shard.
+-- reads    puller, processes, process_info
+-- writes   marks, channel:<name>, inbox:<server>, group:<name>, groups:<server>, session:<reply>,
+--          kept:<reply>, histories, history_order, history:<group>, dead_letters, log:<epoch>, logs
+-- returns  what it did, and epoch and seq of the mark: "applied", with the number of entries that became
+--          dead letters; "dup" (all were applied before); "gap" (the first entry does not follow the
+--          mark); "old" (their epoch is over); {"lost"} (another puller has claimed this shard)
+--
+-- All of it and the mark are one step. An unreadable entry becomes a dead letter, and nothing of it is
+-- carried out.
+
+local token, shard, of, seq = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local kept, reason = ARGV[5], ARGV[6]
+
+local transient = transient_error("")
+if transient then return transient end
+if claim_of_puller() ~= token then return {"lost"} end
+
+local known, mark, _, past = mark_of(shard)
+if is_past(of, past) then return {"old", known, mark} end
+local plan, sessions, refused, newest = new_plan(), {}, {}, known == of and mark or 0
+if seq > newest + 1 then return {"gap", known or "", mark} end
+if known and known ~= of then plan_gap(plan, shard, of, 0, "?") end
+mark = newest
+
+-- The parts of the third value of a group send.
+local parts = {g = "^(%S+) (%d+)$", h = "^(%S+) (%d+:%d+:%d+:%d+:%d+:%d+)$", p = "^(%S+) (%d+:%d+:%d+:%d+:%d+:%d+) (%x+):(%d+)$"}
+
+local function is_here(channel)
+  return string.find(channel, "!", 1, true) ~= nil and not shard_elsewhere(channel)
+end
+
+local function is_readable(kind, target, about, value)
+  if parts[kind] then return string.find(about, parts[kind]) ~= nil end
+  if kind == "s" or kind == "k" then return is_here(target) end
+  return (kind == "j" or kind == "l") and not shard_elsewhere(value)
+end
+
+local function plan_session(reply, session)
+  local server = server_of(reply)
+  if on_key("HEXISTS", connections_key(server), reply) == 0 then return end
+  sessions[#sessions + 1] = {reply, session}
+  if is_alive(plan, server) then plan_inbox(plan, server, "k" .. reply, session) end
+end
+
+local function plan_change(kind, group, channel, home)
+  if not server_of(channel) then plan_member(plan, group, channel, kind == "j" and home == this_shard)
+  elseif kind == "j" then plan_join(plan, group, channel)
+  else plan_leave(plan, group, channel) end
+end
+
+local function plan_group(kind, group, about, payload)
+  local id, rest, name, offset = string.match(about, parts[kind])
+  if kind == "g" then return fan_out(plan, group, id, payload, rest) end
+  if kind == "h" then return plan_history(plan, group, id, payload, rest) end
+  plan_copied(open_history(plan, group, id, rest), name, tonumber(offset), payload)
+  fan_out(plan, group, id, payload, string.match(rest, "^%d+"), name .. ":" .. offset)
+end
+
+local function plan_operation(kind, target, about, value)
+  if kind == "s" then plan_send(plan, target, "", value, "0")
+  elseif kind == "k" then plan_session(target, value)
+  elseif kind == "j" or kind == "l" then plan_change(kind, target, value, about)
+  else plan_group(kind, target, about, value) end
+end
+
+-- Do something for each operation that is for this shard, until that returns false. Returns whether none did.
+local function each_operation(from, last, run)
+  for at = from, last, 4 do
+    local kind, destination = string.match(ARGV[at], "^(%l)(.*)$")
+    local is_ours = not kind or destination == "*" or destination == this_shard
+    if is_ours and run(kind, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]) == false then return false end
+  end
+  return true
+end
+
+local function plan_entry(from, last)
+  if reason ~= "" or (last - from) % 4 ~= 3 or not each_operation(from, last, is_readable) then
+    refused[#refused + 1] = {seq, ARGV[from + 1] or "", ARGV[last]}
+    return
+  end
+  plan.heard = {"h" .. shard, of .. ":" .. seq}
+  each_operation(from, last, plan_operation)
+end
+
+local at = 7
+while at <= #ARGV do
+  local last = at + tonumber(ARGV[at])
+  if seq > mark then
+    newest = seq
+    if last > at then plan_entry(at + 1, last) end
+  end
+  at, seq = last + 1, seq + 1
+end
+if newest == mark then return {"dup", known or "", mark} end
+
+write_outbox(plan)
+for _, session in ipairs(sessions) do redis.call("SET", session_key(session[1]), session[2]) end
+for _, entry in ipairs(refused) do
+  local why = (reason ~= "" and reason or "an entry in the log of another shard") .. ": it is unreadable"
+  on_key("XADD", dead_letters, "MAXLEN", "~", kept, "*", "channel", "log:" .. shard, "reason", why,
+    "id", shard .. ":" .. of .. ":" .. entry[1], "payload", entry[3])
+end
+raise_mark(shard, of, newest)
+return {"applied", of, newest, #refused}
