@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from channels_workers.layers.redis import permissions
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.shard_site import NAMES, ShardSite
 
@@ -20,19 +21,33 @@ def redis_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
 
 @pytest.fixture
 def make_site(redis_servers: dict[str, RedisServer]) -> Iterator[Any]:
-    """`make_site("a", "b", entries=100)` returns empty shards with these names."""
+    """`make_site("a", "b", entries=100)` returns empty shards with these names.
+
+    With `user="ann"` they are used with only the documented rights.
+    """
     made: list[ShardSite] = []
 
-    def make(*names: str, **limits: int) -> ShardSite:
+    def make(*names: str, user: str = "", **limits: int) -> ShardSite:
         for server in redis_servers.values():
             server.start()
             server.flush()
-        made.append(ShardSite({name: redis_servers[name] for name in names or NAMES}, **limits))
+            if user:
+                restrict(server, user)
+        found = {name: redis_servers[name] for name in names or NAMES}
+        made.append(ShardSite(found, user, **limits))
         return made[-1]
 
     yield make
     for site in made:
         site.disconnect()
+
+
+def restrict(server: RedisServer, user: str) -> None:
+    """Give a user the documented rights, and no others."""
+    rules = permissions.rules("channels").split()
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", user, "reset", "on", ">password", *rules)  # type: ignore[no-untyped-call]
+        client.execute_command("ACL", "LOG", "RESET")  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.shard import Shard
 from channels_workers.layers.redis.shards import RedisShards
 from channels_workers.layers.shards.types import Applied, LogEntry, Mark
-from channels_workers.layers.types import Operation, ProcessInfo, new_id
+from channels_workers.layers.types import GroupSend, Join, Operation, ProcessInfo, new_id
 from labs.harness.redis_server import RedisServer
 
 NAMES = ("a", "b", "c")
@@ -26,12 +26,13 @@ Told = tuple[str, bytes]
 class ShardSite:
     """Shards with a registered worker each; `pull` applies their logs."""
 
-    def __init__(self, servers: dict[str, RedisServer], **limits: int) -> None:
+    def __init__(self, servers: dict[str, RedisServer], user: str = "", **limits: int) -> None:
+        login = f"//{user}:password@" if user else "//"
         self.servers = servers
         self.names = tuple(servers)
         self.layers = {
             name: RedisChannelLayer(
-                hosts=[server.url],
+                hosts=[server.url.replace("//", login)],
                 lifeline=False,
                 shard=Shard(name, self.names, **limits),
                 history={"kept": {}},
@@ -145,3 +146,25 @@ class ShardSite:
 def _pairs(fields: Sequence[bytes]) -> Iterator[Told]:
     for name, value in zip(fields[::2], fields[1::2], strict=True):
         yield name.decode(), value
+
+
+def sends(site: ShardSite, *payloads: bytes, name: str = "a") -> None:
+    """Send to the group `room` at a shard, each in a step of its own."""
+    for payload in payloads:
+        site.send(name, GroupSend("room", payload))
+
+
+def room_of(site: ShardSite) -> dict[str, str]:
+    """A server on each shard, with a member of `room`."""
+    servers = {name: site.server(name) for name in NAMES}
+    for name, server in servers.items():
+        site.send(name, Join("room", f"{server}!x"))
+    return servers
+
+
+def heard(*payloads: bytes) -> list[Told]:
+    return [("groom", payload) for payload in payloads]
+
+
+def sent_to(site: ShardSite, server: str) -> list[Told]:
+    return [each for each in site.told(server) if not each[0].startswith(("j", "l"))]

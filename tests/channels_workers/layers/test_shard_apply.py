@@ -10,31 +10,17 @@ from channels_workers.layers.redis.shards import MOST, parts_of
 from channels_workers.layers.shards.types import LogEntry, Mark, Result
 from channels_workers.layers.types import GroupSend, Join, Leave, Operation, Send
 from tests.channels_workers.layers.shard_fixtures import make_site, redis_servers, site
-from tests.channels_workers.layers.shard_site import NAMES, TOKEN, ShardSite, Told
+from tests.channels_workers.layers.shard_site import (
+    NAMES,
+    TOKEN,
+    ShardSite,
+    heard,
+    room_of,
+    sends,
+    sent_to,
+)
 
 __all__ = ["make_site", "redis_servers", "site"]
-
-
-def sends(site: ShardSite, *payloads: bytes, name: str = "a") -> None:
-    """Send to the group `room` at a shard, each in a step of its own."""
-    for payload in payloads:
-        site.send(name, GroupSend("room", payload))
-
-
-def room_of(site: ShardSite) -> dict[str, str]:
-    """A server on each shard, with a member of `room`."""
-    servers = {name: site.server(name) for name in NAMES}
-    for name, server in servers.items():
-        site.send(name, Join("room", f"{server}!x"))
-    return servers
-
-
-def heard(*payloads: bytes) -> list[Told]:
-    return [("groom", payload) for payload in payloads]
-
-
-def sent_to(site: ShardSite, server: str) -> list[Told]:
-    return [each for each in site.told(server) if not each[0].startswith(("j", "l"))]
 
 
 def test_members_on_all_shards_hear_all_in_order(site: ShardSite) -> None:
@@ -67,102 +53,6 @@ def test_of_overlapping_entries_the_new_ones_are_applied(site: ShardSite) -> Non
     site.apply("b", "a", *entries[:2])
     assert site.apply("b", "a", *entries).mark == Mark(site.epoch("a"), 3)
     assert sent_to(site, servers["b"]) == heard(b"1", b"2", b"3")
-
-
-def test_a_gap_does_nothing(site: ShardSite) -> None:
-    servers = room_of(site)
-    sends(site, b"1", b"2", b"3")
-    entries, epoch = site.log("a"), site.epoch("a")
-    assert site.apply("b", "a", *entries[1:]).result is Result.GAP
-    site.apply("b", "a", entries[0])
-    assert site.apply("b", "a", entries[2]) == (Result.GAP, Mark(epoch, 1))
-    assert sent_to(site, servers["b"]) == heard(b"1")
-
-
-def test_a_puller_that_lost_its_claim_does_nothing(site: ShardSite) -> None:
-    servers = room_of(site)
-    sends(site, b"1")
-    assert not site.shards.claim("b", "2e", 60)
-    site.shards.release("b", TOKEN)
-    assert site.shards.claim("b", "2e", 60)
-    entry, epoch = site.log("a")[0], site.epoch("a")
-    assert site.apply("b", "a", entry) == (Result.LOST, None)
-    assert site.shards.note_gap("b", TOKEN, "a", Mark(epoch, 1)) == (Result.LOST, None)
-    assert sent_to(site, servers["b"]) == []
-    assert site.apply("b", "a", entry, token="2e").result is Result.APPLIED
-
-
-def test_a_claim_ends_with_its_time_or_its_process(site: ShardSite) -> None:
-    site.shards.release("b", TOKEN)
-    assert site.shards.claim("b", "workerbz1f", 60)
-    assert not site.shards.claim("b", "2e", 60)
-    assert site.shards.claim("b", "workerbz1f", 60)
-    site.layers["b"].retire("workerb", (), ())
-    assert site.shards.claim("b", "2e", 0.001)
-    assert (
-        site.apply("b", "a", LogEntry(1, ()), token="2e").result is Result.APPLIED
-    )  # not yet taken
-    while not site.shards.claim("b", "3d", 60):
-        pass
-    assert site.apply("b", "a", LogEntry(2, ()), token="2e").result is Result.LOST
-
-
-def test_a_new_epoch_begins_anew_and_tells_of_the_gap(site: ShardSite) -> None:
-    servers = room_of(site)
-    sends(site, b"1", b"2")
-    site.pull("b")
-    old, before = site.log("a"), site.epoch("a")
-    site.servers["a"].flush()
-    site.register("a")
-    sends(site, b"3")
-    now = site.epoch("a")
-    assert [done.mark for done in site.pull("b")] == [Mark(now, 1)]
-    assert site.told(servers["b"], marks=True)[-4:] == [
-        *(("ha", f"{now}:0".encode()), ("xa", b"?")),
-        *(("ha", f"{now}:1".encode()), ("groom", b"3")),
-    ]
-    late = site.shards.apply("b", TOKEN, "a", before, old)  # it was on its way all the time
-    assert late == (Result.PAST, Mark(now, 1))
-    assert site.shards.note_gap("b", TOKEN, "a", Mark(before, 9)) == (Result.PAST, Mark(now, 1))
-    assert sent_to(site, servers["b"])[-1] == ("groom", b"3")
-
-
-def test_a_gap_is_noted_once_and_told_to_servers_only(site: ShardSite) -> None:
-    servers = room_of(site)
-    sends(site, b"1", b"2", b"3", b"4")
-    epoch, entries = site.epoch("a"), site.log("a")
-    site.apply("b", "a", entries[0])
-    for result in (Result.APPLIED, Result.REPEATED):
-        noted = site.shards.note_gap("b", TOKEN, "a", Mark(epoch, 3))
-        assert noted == (result, Mark(epoch, 3))
-    site.apply("b", "a", entries[3])
-    assert sent_to(site, servers["b"]) == [
-        *heard(b"1"),
-        ("xa", f"{epoch}:2-3".encode()),
-        *heard(b"4"),
-    ]
-    assert site.redis("b").keys(site.key("inbox:worker*")) == []
-
-
-def test_the_first_mark_is_set_without_a_word(site: ShardSite) -> None:
-    servers = room_of(site)
-    epoch = site.epoch("a")
-    assert site.shards.note_gap("b", TOKEN, "a", Mark(epoch, 7)).result is Result.APPLIED
-    assert sent_to(site, servers["b"]) == []
-
-
-def test_a_new_shard_begins_where_the_log_was_when_it_became_known(site: ShardSite) -> None:
-    """It must not hear what waits for a third one that is away."""
-    for shard in "ac":
-        site.redis(shard).hdel(site.key("processed"), "b")
-    sends(site, b"before")
-    site.register("a")  # a process that knows of b
-    server = site.server("b")
-    site.send("b", Join("room", f"{server}!x"))
-    sends(site, b"after")
-    assert len(site.log("a")) == 2
-    site.pull("b")
-    assert sent_to(site, server) == heard(b"after")
 
 
 def test_an_entry_without_operations_raises_the_mark(site: ShardSite) -> None:
@@ -373,3 +263,21 @@ def test_random_batches_with_lost_replies(seed: int, site: ShardSite) -> None:
             if kind[1:] in (b"*", name.encode())
         ]
         assert sent_to(site, servers[name]) == expected
+
+
+def test_the_documented_rights_suffice(make_site: Any) -> None:
+    site = make_site(user="ann")
+    servers = room_of(site)
+    sends(site, b"1", b"2")
+    site.pull_all()
+    site.shards.note_gap("b", TOKEN, "a", Mark(site.epoch("a"), 9))
+    site.shards.trim("a", "b", Mark(site.epoch("a"), 9))
+    site.call("a", "open_history", "kept", "9:9:9:9:9", "seed")
+    site.call("a", "heartbeat", servers["a"], "", site.epoch("a"), 1, "e" * 16)
+    assert sent_to(site, servers["b"])[:2] == heard(b"1", b"2")
+    for server in site.servers.values():
+        with server.client() as client:
+            assert "user=ann" in client.execute_command("CLIENT", "LIST").decode()  # type: ignore[no-untyped-call]
+            denied: Any = client.execute_command("ACL", "LOG")  # type: ignore[no-untyped-call]
+        # What redis-py reports about itself is not needed.
+        assert [each for each in denied if b"client" not in str(each).encode()] == []
