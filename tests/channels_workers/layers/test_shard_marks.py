@@ -1,4 +1,4 @@
-"""Who applies the logs of other shards, in Redis, and from where on: claims, marks, epochs, gaps."""
+"""Who applies the logs of other shards in Redis, and from where on: claims, marks, gaps."""
 
 from channels_workers.layers.shards.types import LogEntry, Mark, Result
 from channels_workers.layers.types import Join
