@@ -142,9 +142,7 @@ def test_most_modules_have_a_test_file_of_their_name() -> None:
     assert "most modules have a test file of their name" in page("project/developing").text
 
 
-@pytest.mark.parametrize(
-    ("key", "readers"), [("KEYS[2]", ["epoch.lua"]), ("KEYS[3]", ["epoch.lua", "log.lua"])]
-)
+@pytest.mark.parametrize(("key", "readers"), [("KEYS[2]", ["epoch.lua"]), ("KEYS[3]", ["log.lua"])])
 def test_further_keys_are_passed_to_scripts_and_few_includes_read_them(
     key: str, readers: list[str]
 ) -> None:

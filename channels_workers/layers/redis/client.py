@@ -151,7 +151,7 @@ class Client:
         """Load the scripts *names* into Redis."""
         pipeline = make_blocking_pipeline(self.pool)
         try:
-            for reply in pipeline.execute(*load_scripts(names)):
+            for reply in pipeline.execute(*load_scripts(names, self.shards)):
                 raised(reply)
         finally:
             pipeline.release()
@@ -209,7 +209,7 @@ class Client:
     def _check_rights(self) -> None:
         with self.explained():
             self.redis.ping()
-            self.redis.script_load(script("permissions").source)
+            self.redis.script_load(script("permissions", bool(self.shards)).source)
         refused: list[bytes] = self.call(Request("permissions", []))
         if refused:
             names = ", ".join(name.decode().upper() for name in dict.fromkeys(refused[::2]))

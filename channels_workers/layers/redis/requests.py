@@ -90,12 +90,13 @@ class Request:
         or "" if it is unknown; see ``lib/epoch.lua``. *known* has the epoch for *in_epoch*.
         *shards* tells the script of the other shards, if there are several; see ``lib/log.lua``.
         """
-        keys: Command
+        command: Command
         if shards:
             keys = (3, prefix, f"{prefix}run:{run}", shards)
+            command = ("EVALSHA", script(self.script, True).sha, *keys, *self.arguments)
         else:
-            keys = (2, prefix, f"{prefix}run:{run}") if run else (1, prefix)
-        command = ("EVALSHA", script(self.script).sha, *keys, *self.arguments)
+            known_as = (2, prefix, f"{prefix}run:{run}") if run else (1, prefix)
+            command = ("EVALSHA", script(self.script).sha, *known_as, *self.arguments)
         if not self.in_epoch or known is None:
             return command
         epoch, counter = self.doubted_at or ("", 0)
@@ -108,9 +109,9 @@ class Request:
             self.doubted_at = (known.epoch, known.counter)
 
 
-def load_scripts(names: Iterable[str]) -> list[Command]:
-    """Return the commands that load the scripts *names* into Redis."""
-    return [("SCRIPT", "LOAD", script(name).source) for name in names]
+def load_scripts(names: Iterable[str], shards: str = "") -> list[Command]:
+    """Return the commands that load the scripts *names* into Redis; *shards* as in a request."""
+    return [("SCRIPT", "LOAD", script(name, bool(shards)).source) for name in names]
 
 
 def encode_operations(

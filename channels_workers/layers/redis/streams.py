@@ -270,7 +270,7 @@ class Streams:
                 replies[at] = self._load_and_call(pipeline, requests[at])
 
     def _load_and_call(self, pipeline: BlockingPipeline, request: Request) -> Any:
-        load = load_scripts([request.script])
+        load = load_scripts([request.script], self.client.shards)
         *loaded, reply = pipeline.execute(*load, request.command(*self._known("")))
         return next(filter(_is_error, loaded), reply)
 

@@ -118,7 +118,7 @@ class Writer:
 
     async def _load_scripts(self, pipeline: AsyncPipeline) -> None:
         names = {request.script for request in self._waiting}
-        for reply in await pipeline.execute(*load_scripts(names)):
+        for reply in await pipeline.execute(*load_scripts(names, self.shards)):
             if isinstance(reply, Exception):
                 raise reply
 

@@ -1,5 +1,5 @@
 -- apply.lua: carry out here what the log of another shard has for this one, each entry once.
--- include: keys.lua log.lua process_info.lua marks.lua epoch.lua join.lua delayed.lua history.lua outbox.lua gaps.lua
+-- include: keys.lua log.lua process_info.lua epoch.lua marks.lua join.lua delayed.lua history.lua outbox.lua gaps.lua
 --
 -- KEYS[1]  prefix
 -- KEYS[3]  the shards (log.lua)
@@ -51,24 +51,29 @@ local function plan_session(reply, session)
   if is_alive(plan, server) then plan_inbox(plan, server, "k" .. reply, session) end
 end
 
-local function plan_change(kind, group, channel, home)
-  if not server_of(channel) then plan_member(plan, group, channel, kind == "j" and home == this_shard)
-  elseif kind == "j" then plan_join(plan, group, channel)
-  else plan_leave(plan, group, channel) end
+local function copy_of(group, id, rest)
+  local history = plan.histories[group]
+  if not history then
+    history = read_history(group, id)
+    plan.histories[group] = history
+    plan.kept[#plan.kept + 1] = {group, history, read_limits(rest)}
+  end
+  return history
 end
 
 local function plan_group(kind, group, about, payload)
   local id, rest, name, offset = string.match(about, parts[kind])
-  if kind == "g" then return fan_out(plan, group, id, payload, rest) end
-  if kind == "h" then return plan_history(plan, group, id, payload, rest) end
-  plan_copied(open_history(plan, group, id, rest), name, tonumber(offset), payload)
-  fan_out(plan, group, id, payload, string.match(rest, "^%d+"), name .. ":" .. offset)
+  if kind == "g" then return plan_group_send(plan, group, id, payload, rest) end
+  if kind == "h" then return plan_kept_send(plan, group, id, payload, rest) end
+  plan_copied(copy_of(group, id, rest), name, tonumber(offset), payload)
+  plan_group_send(plan, group, id, payload, string.match(rest, "^%d+"), name .. ":" .. offset)
 end
 
 local function plan_operation(kind, target, about, value)
   if kind == "s" then plan_send(plan, target, "", value, "0")
   elseif kind == "k" then plan_session(target, value)
-  elseif kind == "j" or kind == "l" then plan_change(kind, target, value, about)
+  elseif kind == "j" then plan_join(plan, target, value, about)
+  elseif kind == "l" then plan_leave(plan, target, value)
   else plan_group(kind, target, about, value) end
 end
 
@@ -109,5 +114,5 @@ for _, entry in ipairs(refused) do
   on_key("XADD", dead_letters, "MAXLEN", "~", kept, "*", "channel", "log:" .. shard, "reason", why,
     "id", shard .. ":" .. of .. ":" .. entry[1], "payload", entry[3])
 end
-raise_mark(shard, of, newest)
+raise_mark(shard, of, newest, known, past)
 return {"applied", of, newest, #refused}

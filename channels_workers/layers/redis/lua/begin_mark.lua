@@ -1,5 +1,5 @@
 -- begin_mark.lua: set the first mark of another shard, which this one begins to hear.
--- include: keys.lua marks.lua
+-- include: keys.lua epoch.lua marks.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 shard, 2 epoch of its log, 3 seq

@@ -15,29 +15,21 @@ local transient = transient_error("")
 if transient then return transient end
 if not is_pending_for(channel, entry, consumer) then return "stale" end
 
-local plan = {}
-
-local function change_channel(kind, group, channel, home)
-  if kind == "j" and (not this_shard or home == this_shard) then join_channel(group, channel)
-  else leave_channel(group, channel) end
-  if this_shard then plan_log(plan, kind, "*", group, kind == "j" and home or "", channel) end
-end
-
-local function change(kind, group, member, home)
+local plan = {}  -- shards
+for at = 4, #ARGV, 4 do
+  local kind, group, member = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local shard, home = shard_elsewhere(member), ARGV[at + 3]  -- shards
+  if shard then plan_log(plan, kind, shard, group, "", member) end  -- shards
   local server = server_of(member)
-  if not server then change_channel(kind, group, member, home)
+  if not server then
+    plan_log(plan, kind, "*", group, home, member)  -- shards
+    if home ~= this_shard then kind = "l" end  -- shards
+    if kind == "j" then join_channel(group, member) else leave_channel(group, member) end
   elseif on_key("HEXISTS", processes, server) == 1 then
     local told = on_key("XADD", inbox_key(server), "*", kind .. group, member)
     if kind == "j" then join_server(group, server, told) end
   end
   if server and is_kept(member) then note_kept(member, group, kind == "j") end
 end
-
-for at = 4, #ARGV, 4 do
-  local kind, group, member = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local shard = shard_elsewhere(member)
-  if shard then plan_log(plan, kind, shard, group, "", member)
-  else change(kind, group, member, ARGV[at + 3]) end
-end
-if plan.log then write_log(plan.log) end
+if plan.log then write_log(plan.log) end  -- shards
 return "done"

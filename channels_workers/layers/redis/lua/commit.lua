@@ -57,8 +57,8 @@ local function plan_commit(at, last)
   if session and is_alive(plan, server_of(session_of)) then
     plan_inbox(plan, server_of(session_of), "k" .. session_of, session)
   end
-  local shard = shard_elsewhere(session_of)
-  if shard then plan_log(plan, "k", shard, session_of, "", ARGV[at + 7]) end
+  local shard = shard_elsewhere(session_of)  -- shards
+  if shard then plan_log(plan, "k", shard, session_of, "", ARGV[at + 7]) end  -- shards
   if record then
     plan_release(plan, reply, record, ends)
     ended[reply] = ends or record.state == "d" or nil

@@ -1,5 +1,5 @@
 -- heartbeat.lua: raise the counter of a process. For a server, also trim its inbox.
--- include: keys.lua log.lua marks.lua epoch.lua
+-- include: keys.lua log.lua epoch.lua marks.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 id of the last inbox entry that it processed, or "", 3 the epoch that it
@@ -35,10 +35,9 @@ if current == known and stored >= counter and not is_other then
   if ARGV[6] and registering == "" then on_key("HDEL", ended_key(process), unpack(ARGV, 6)) end
   local raised = on_key("HINCRBY", processes, process, 1)
   local reply = {"alive", raised, registering, on_key("HEXISTS", process_info, process)}
-  if not this_shard then return reply end
-  local newest = on_key("XREVRANGE", inbox_key(process), "+", "-", "COUNT", 1)[1]
-  reply[5] = newest and newest[1] or "0-0"
-  for _, part in ipairs(on_key("HGETALL", marks)) do reply[#reply + 1] = part end
+  local newest = on_key("XREVRANGE", inbox_key(process), "+", "-", "COUNT", 1)[1]  -- shards
+  reply[5] = newest and newest[1] or "0-0"  -- shards
+  for _, part in ipairs(on_key("HGETALL", marks)) do reply[#reply + 1] = part end  -- shards
   return reply
 end
 

@@ -1,5 +1,5 @@
 -- note_gap.lua: go on after entries in the log of another shard that are gone, and tell our servers.
--- include: keys.lua log.lua process_info.lua marks.lua epoch.lua join.lua delayed.lua history.lua outbox.lua gaps.lua
+-- include: keys.lua log.lua process_info.lua epoch.lua marks.lua join.lua delayed.lua history.lua outbox.lua gaps.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 token of the puller, 2 shard, 3 epoch of its log, 4 the seq up to which all is gone
@@ -23,5 +23,5 @@ local plan = new_plan()
 if known == of then plan_gap(plan, shard, of, upto, of .. ":" .. string.format("%.0f-%.0f", mark + 1, upto))
 elseif known then plan_gap(plan, shard, of, upto, "?") end
 write_outbox(plan)
-raise_mark(shard, of, upto)
+raise_mark(shard, of, upto, known, past)
 return {"applied", of, upto}

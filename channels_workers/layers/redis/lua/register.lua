@@ -10,5 +10,5 @@ on_key("HSET", processes, ARGV[1], 1)
 on_key("HSET", process_info, ARGV[1], ARGV[2])
 local current, begun_in = read_epoch()
 if not current or is_other_run(begun_in) then current = begin_epoch(ARGV[3]) end
-if this_shard then know_others(current) end
+know_others(current)  -- shards
 return current

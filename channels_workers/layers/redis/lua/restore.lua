@@ -1,5 +1,5 @@
 -- restore.lua: register a server again, with some of its connections, after Redis lost its data.
--- include: keys.lua log.lua marks.lua epoch.lua connection.lua
+-- include: keys.lua log.lua epoch.lua marks.lua connection.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 server, 2 epoch, 3 its info, as JSON, 4 "first" or "", with several shards followed by
@@ -27,20 +27,6 @@ if on_key("GET", epoch) ~= known then
 end
 if on_key("LPOS", dead, server) then return "evicted" end
 
--- Note how far the server has heard the log of another shard.
-local function note_heard(shard, of, seq)
-  local marked, mark, by, past = mark_of(shard)
-  if not marked then set_mark(shard, of, seq, known, "")
-  elseif on_key("GET", recovering) == known then
-    if marked == of then set_mark(shard, of, math.min(mark, seq), known, past)
-    elseif by == known then set_mark(shard, "", 0, known, past)
-    else set_mark(shard, of, seq, known, past) end
-  elseif marked ~= of or seq < mark then
-    local missed = marked == of and of .. ":" .. seq + 1 .. "-" .. mark or "?"
-    on_key("XADD", inbox_key(server), "*", "h" .. shard, marked .. ":" .. mark, "x" .. shard, missed)
-  end
-end
-
 local function begin()
   on_key("HSET", processes, server, 1)
   on_key("HSET", process_info, server, description)
@@ -51,10 +37,8 @@ local function begin()
   if redis.call("EXISTS", connections_key(server)) == 1 then
     redis.call("RENAME", connections_key(server), stale)
   end
-  if this_shard then know_others(known) end
-  for shard, of, seq in string.gmatch(first, "(%w+):(%w+):(%d+)") do
-    note_heard(shard, of, tonumber(seq))
-  end
+  know_others(known)  -- shards
+  note_all_heard(server, known, first)  -- shards
 end
 
 local function is_there(channel, record)

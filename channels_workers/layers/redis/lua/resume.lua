@@ -42,7 +42,7 @@ local function messages_after(history, after, server)
 end
 
 local history = read_history(group, ARGV[8])
-if history.begins and ARGV[8] == "?" then return {"unopened"} end
+if history.begins and ARGV[8] == "?" then return {"unopened"} end  -- shards
 write_history({[group] = true}, group, history, limits)
 local server, plan = server_of(reply), new_plan()
 local after = wanted_after(history)

@@ -30,20 +30,21 @@ local function begin_epoch(name)
   local info = redis.pcall("INFO", "server")
   redis.call("SET", epoch, name)
   redis.call("SET", run, type(info) == "table" and "" or string.match(info, "run_id:(%x+)"))
-  if this_shard then forget_logs() end
+  forget_logs()  -- shards
   return name
 end
 
 -- Returns a transient error if the script must wait: Redis seems to have lost its data, or all
--- processes are registering again. *known* is the epoch that the caller knows, or "".
+-- processes are registering again. *known* is the epoch that the caller knows, or "". With several
+-- shards Redis has lost its data if there is no epoch: nobody is in a group then, and no log has a name.
 local function transient_error(known)
   local current, begun_in, registering = unpack(redis.call("MGET", epoch, run, recovering))
   if current and is_other_run(begun_in) then
     return redis.error_reply("LOST Redis was restarted")
   end
-  if KEYS[3] and not current then  -- nobody has a part of the groups, and no epoch names a log
-    return redis.error_reply("LOST Redis has lost its data")
-  end
+  if not current then  -- shards
+    return redis.error_reply("LOST Redis has lost its data")  -- shards
+  end  -- shards
   if known and known ~= "" and current ~= known then
     return redis.error_reply("LOST Redis has lost its data")
   end

@@ -38,9 +38,9 @@ local function read_history(group, seed)
     return {of = of, name = name, last = tonumber(last), bytes = tonumber(bytes), added = {},
             counted = bytes + history_cost}
   end
-  local given = string.match(seed, "^=(%x+)$")
-  return {of = current, name = given or string.sub(redis.sha1hex(current .. ":" .. seed), 1, 16), last = 0,
-          bytes = 0, added = {}, counted = name and bytes + history_cost or 0, begins = true}
+  local name_of_new = string.sub(redis.sha1hex(current .. ":" .. seed), 1, 16)
+  name_of_new = string.match(seed, "^=(%x+)$") or name_of_new  -- shards
+  return {of = current, name = name_of_new, last = 0, bytes = 0, added = {}, counted = name and bytes + history_cost or 0, begins = true}
 end
 
 -- Plan to keep a message. Returns its position.

@@ -1,7 +1,8 @@
 -- log.lua: what this shard has for the others, in one log (a part of the other scripts).
 -- Needs keys.lua.
 --
--- KEYS[3] is passed only with several shards. It is "<prefix>shards:<this one>:<the others, with
+-- Only scripts for several shards have it: lines that end with a comment of the word "shards" are not in
+-- those for one (scripts.py). KEYS[3] is "<prefix>shards:<this one>:<the others, with
 -- commas>:<entries of a log at most>:<its bytes>".
 --
 -- log:<epoch> is a stream with an entry "<seq>-0" for each step that concerns other shards. A step with more
@@ -23,8 +24,7 @@ local logs = prefix .. "logs"
 local processed = prefix .. "processed"
 local logged_at_once = 999
 
--- The name of this shard, or nil if there is only one.
-local this_shard = KEYS[3] and string.match(KEYS[3], "^shards:(%w+):", #prefix + 1)
+local this_shard = string.match(KEYS[3], "^shards:(%w+):", #prefix + 1)
 
 local function log_key(of) return prefix .. "log:" .. of end
 
@@ -36,7 +36,6 @@ end
 
 -- The shard of a reply channel "<shard>-<id>!<random>" of another shard, or nil.
 local function shard_elsewhere(channel)
-  if not this_shard then return nil end
   local shard = string.match(channel, "^([%l%d]+)%-[^!]+!")
   return shard ~= this_shard and shard or nil
 end
@@ -47,6 +46,11 @@ local function plan_log(plan, kind, destination, target, about, value)
   local at = #log
   log[at + 1], log[at + 2], log[at + 3], log[at + 4] = kind .. destination, target, about, value
   log.bytes = log.bytes + #value
+end
+
+-- Plan that all others do what this shard does, unless it does that for another one.
+local function plan_for_all(plan, kind, target, about, value)
+  if not plan.heard then plan_log(plan, kind, "*", target, about, value) end
 end
 
 -- The next seq of this epoch. If the counter was lost, the log goes on after its last entry.

@@ -1,5 +1,5 @@
 -- marks.lua: how far this shard has applied the logs of the others, and who does it (a part of the other
--- scripts). Needs keys.lua.
+-- scripts). Needs keys.lua and epoch.lua.
 --
 -- marks maps each other shard to "<its epoch>:<seq>:<our epoch>:<its past epochs, with commas>": this shard
 -- has applied its log up to there. The third part is "" unless a server has brought the mark back after
@@ -23,9 +23,8 @@ local function set_mark(shard, of, seq, by, past)
   on_key("HSET", marks, shard, of .. ":" .. string.format("%.0f", seq) .. ":" .. by .. ":" .. past)
 end
 
--- Raise the mark of a shard. What comes late, of an epoch before, is refused from then on.
-local function raise_mark(shard, of, seq)
-  local known, _, _, past = mark_of(shard)
+-- Raise the mark of a shard, whose epoch was *known*. What comes late, of *past* epochs, is refused.
+local function raise_mark(shard, of, seq, known, past)
   if known and known ~= "" and known ~= of then
     past = string.sub(known .. "," .. past, 1, past_epochs * (#known + 1))
   end
@@ -38,4 +37,25 @@ local function is_past(of, past) return string.find("," .. past .. ",", "," .. o
 local function claim_of_puller()
   local token, since, lasts = string.match(on_key("GET", puller) or "", "^([%w-]+):(%d+):(%d+)$")
   if token then return token, tonumber(since), tonumber(lasts) end
+end
+
+-- Note in the epoch *known* how far a server has heard the log of another shard.
+local function note_heard(server, known, shard, of, seq)
+  local marked, mark, by, past = mark_of(shard)
+  if not marked then set_mark(shard, of, seq, known, "")
+  elseif on_key("GET", recovering) == known then
+    if marked == of then set_mark(shard, of, math.min(mark, seq), known, past)
+    elseif by == known then set_mark(shard, "", 0, known, past)
+    else set_mark(shard, of, seq, known, past) end
+  elseif marked ~= of or seq < mark then
+    local missed = marked == of and of .. ":" .. seq + 1 .. "-" .. mark or "?"
+    on_key("XADD", inbox_key(server), "*", "h" .. shard, marked .. ":" .. mark, "x" .. shard, missed)
+  end
+end
+
+-- *heard* is "<shard>:<epoch>:<seq> ...".
+local function note_all_heard(server, known, heard)
+  for shard, of, seq in string.gmatch(heard, "(%w+):(%w+):(%d+)") do
+    note_heard(server, known, shard, of, tonumber(seq))
+  end
 end

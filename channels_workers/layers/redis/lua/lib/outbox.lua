@@ -1,5 +1,5 @@
 -- outbox.lua: carry out the sends, joins and leaves of a consumer (a part of the other scripts).
--- Needs keys.lua, log.lua, join.lua, delayed.lua and history.lua.
+-- Needs keys.lua, join.lua, delayed.lua and history.lua; with several shards log.lua.
 --
 -- An operation is four arguments: kind, target, value, capacity.
 --   s  send   target channel, value payload, capacity of that channel
@@ -13,8 +13,9 @@
 -- Each server gets one inbox entry (of up to 1,000 operations) whose fields are
 -- "<kind><target>" and the value. To a server that takes positions, a send to a group with history is
 -- p instead of g, with "<epoch>:<offset>:<payload>". What concerns other shards goes to the log (log.lua).
--- In an entry of apply.lua, h<shard> and "<epoch>:<seq>" stand before the operations of each entry of
--- that shard's log.
+--
+-- plan.heard is the place in the log of another shard of what follows: h<shard> and "<epoch>:<seq>". It
+-- stands in the inbox before that. Nothing is logged then but positions.
 
 local pairs_per_entry = 1000
 
@@ -56,11 +57,11 @@ local function plan_inbox(plan, server, field, value)
     plan.inboxes[server] = operations
     plan.servers[#plan.servers + 1] = server
   end
-  local heard = plan.heard
-  if heard and operations.heard ~= heard then
-    operations.heard = heard
-    operations[#operations + 1], operations[#operations + 2] = heard[1], heard[2]
-  end
+  if plan.heard and operations.heard ~= plan.heard then  -- shards
+    operations.heard = plan.heard  -- shards
+    operations[#operations + 1] = plan.heard[1]  -- shards
+    operations[#operations + 1] = plan.heard[2]  -- shards
+  end  -- shards
   operations[#operations + 1] = field
   operations[#operations + 1] = value
   return #operations / 2
@@ -82,8 +83,11 @@ local function plan_later(plan, channel, number, payload, rest)
     {id, now() + tonumber(delay) + number, capacity .. ":" .. channel .. ":" .. payload}
 end
 
--- Plan to send to the members on this shard. *position* is that of a message to a group with history, or nil.
-local function fan_out(plan, group, id, payload, capacity, position)
+-- *position* is that of a message to a group with history, or nil.
+local function plan_group_send(plan, group, id, payload, capacity, position)
+  if not position and not plan.heard then  -- shards
+    plan_log(plan, "g", "*", group, id .. " " .. capacity, payload)  -- shards
+  end  -- shards
   for member in pairs(members_of(plan, group)) do
     local channel = string.match(member, "^%*(.*)$")
     if channel then
@@ -96,32 +100,21 @@ local function fan_out(plan, group, id, payload, capacity, position)
   end
 end
 
-local function plan_group_send(plan, group, id, payload, capacity)
-  fan_out(plan, group, id, payload, capacity)
-  if this_shard then plan_log(plan, "g", "*", group, id .. " " .. capacity, payload) end
-end
-
-local function open_history(plan, group, id, rest)
+local function plan_kept_send(plan, group, id, payload, rest)
+  local home, there = string.match(rest, "^(%w+)@(.*)$")  -- shards
+  rest = there or rest  -- shards
+  if home and home ~= this_shard then  -- shards
+    return plan_log(plan, "h", home, group, id .. " " .. rest, payload)  -- shards
+  end  -- shards
   local history = plan.histories[group]
   if not history then
     history = read_history(group, id)
     plan.histories[group] = history
     plan.kept[#plan.kept + 1] = {group, history, read_limits(rest)}
   end
-  return history
-end
-
--- Plan to send to a group whose home is this shard. The others keep a copy of its history.
-local function plan_history(plan, group, id, payload, rest)
-  local position = plan_kept(open_history(plan, group, id, rest), payload)
-  fan_out(plan, group, id, payload, string.match(rest, "^%d+"), position)
-  if this_shard then plan_log(plan, "p", "*", group, id .. " " .. rest .. " " .. position, payload) end
-end
-
-local function plan_kept_send(plan, group, id, payload, rest)
-  local home, rest_there = string.match(rest, "^(%w+)@(.*)$")
-  if home and home ~= this_shard then plan_log(plan, "h", home, group, id .. " " .. rest_there, payload)
-  else plan_history(plan, group, id, payload, rest_there or rest) end
+  local position = plan_kept(history, payload)
+  plan_group_send(plan, group, id, payload, string.match(rest, "^%d+"), position)
+  plan_log(plan, "p", "*", group, id .. " " .. rest .. " " .. position, payload)  -- shards
 end
 
 -- Plan to replay a message to one reply channel.
@@ -133,28 +126,15 @@ local function plan_replay(plan, server, group, reply, position, payload)
   end
 end
 
--- Plan that an ordinary channel is a member on this shard, or not.
-local function plan_member(plan, group, channel, is_member)
-  members_of(plan, group)["*" .. channel] = is_member or nil
-  plan.channel_joins[#plan.channel_joins + 1] = {group, channel, not is_member}
-end
-
--- An ordinary channel is a member on one shard only, its *home*.
-local function plan_channel_join(plan, group, channel, home)
-  plan_member(plan, group, channel, not this_shard or home == this_shard)
-  if this_shard then plan_log(plan, "j", "*", group, home, channel) end
-end
-
-local function plan_channel_leave(plan, group, channel)
-  plan_member(plan, group, channel, false)
-  if this_shard then plan_log(plan, "l", "*", group, "", channel) end
-end
-
 local function plan_join(plan, group, channel, home)
-  local shard = shard_elsewhere(channel)
-  if shard then return plan_log(plan, "j", shard, group, "", channel) end
-  local server = server_of(channel)
-  if not server then plan_channel_join(plan, group, channel, home)
+  local shard = shard_elsewhere(channel)  -- shards
+  if shard then return plan_log(plan, "j", shard, group, "", channel) end  -- shards
+  local server, is_member = server_of(channel), true
+  if not server then
+    plan_for_all(plan, "j", group, home, channel)  -- shards
+    is_member = home == this_shard  -- shards
+    members_of(plan, group)["*" .. channel] = is_member or nil
+    plan.channel_joins[#plan.channel_joins + 1] = {group, channel, not is_member}
   elseif is_alive(plan, server) then
     members_of(plan, group)[server] = true
     local position = plan_inbox(plan, server, "j" .. group, channel)
@@ -164,10 +144,13 @@ local function plan_join(plan, group, channel, home)
 end
 
 local function plan_leave(plan, group, channel)
-  local shard = shard_elsewhere(channel)
-  if shard then return plan_log(plan, "l", shard, group, "", channel) end
+  local shard = shard_elsewhere(channel)  -- shards
+  if shard then return plan_log(plan, "l", shard, group, "", channel) end  -- shards
   local server = server_of(channel)
-  if not server then plan_channel_leave(plan, group, channel)
+  if not server then
+    plan_for_all(plan, "l", group, "", channel)  -- shards
+    members_of(plan, group)["*" .. channel] = nil
+    plan.channel_joins[#plan.channel_joins + 1] = {group, channel, true}
   elseif is_alive(plan, server) then
     plan_inbox(plan, server, "l" .. group, channel)
   end
@@ -176,8 +159,8 @@ end
 
 -- Returns the channel if it is full.
 local function plan_send(plan, channel, id, payload, capacity)
-  local shard = shard_elsewhere(channel)
-  if shard then return plan_log(plan, "s", shard, channel, "", payload) end
+  local shard = shard_elsewhere(channel)  -- shards
+  if shard then return plan_log(plan, "s", shard, channel, "", payload) end  -- shards
   local server = server_of(channel)
   if not server then return plan_stream(plan, channel, id, payload, capacity) end
   if is_alive(plan, server) then plan_inbox(plan, server, "s" .. channel, payload) end
@@ -250,5 +233,5 @@ local function write_outbox(plan)
     on_key("HSET", delayed_messages, id, value)
   end
   for _, kept in ipairs(plan.kept) do write_history(plan.histories, unpack(kept)) end
-  if plan.log then write_log(plan.log) end
+  if plan.log then write_log(plan.log) end  -- shards
 end
