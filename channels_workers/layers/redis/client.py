@@ -56,7 +56,7 @@ KEPT = (
     ),
     *("aside_logged", "relays", "relayed"),
     *("histories", "history_order"),  # deleted in one step
-    *("logs", "processed", "marks", "puller"),  # the numbers of a log must not begin again
+    *("logs", "processed", "marks", "puller"),  # else a log would begin again, and pass for known
     *("parked", "lifelines"),
 )
 
@@ -252,6 +252,8 @@ class Client:
                 kind, _, name = key[len(self.prefix.encode()) :].partition(b":")
                 if kind == b"group":
                     self.call(Request("prune_group", [name, own]))
+                elif kind == b"log" and self.shards:
+                    self.call(Request("flush_log", []))
                 elif kind in OF_KEPT and KEPT_MARK.encode() in name:
                     self.call(Request("prune_kept", [name]))
                 elif not _is_kept(kind, name, living) or key == left:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import redis.exceptions
@@ -24,6 +25,9 @@ logger = logging.getLogger(__name__)
 #: What one call applies at most: entries and operations together, so that a server gets one inbox
 #: entry (``lib/outbox.lua`` has the same number), and bytes of values. A larger entry comes alone.
 MOST, MOST_BYTES = 1_000, 262_144
+
+#: The first field of an entry that a flush has written; see ``flush_log.lua``.
+FLUSHED = b"f*"
 
 LOST = "The Redis at %s has lost its data, and nobody has registered there yet."
 
@@ -96,7 +100,7 @@ class RedisShards(LayerShards):
             epoch, after = name, 0
             log = ("STREAMS", client.key(f"log:{epoch}"), "0-0")
             (found,) = self._ask(source, ("XREAD", "COUNT", most, *log))
-        entries = [LogEntry(_seq(entry), parts) for entry, parts in (found[0][1] if found else ())]
+        entries = list(islice(_read_entries(found[0][1], after), most)) if found else []
         return Log(epoch, entries, entries[0].seq if entries else after + 1)
 
     def _ask(self, shard: str, *commands: tuple[Any, ...]) -> list[Any]:
@@ -192,8 +196,15 @@ def _operations_for(here: tuple[bytes, ...], operations: Sequence[bytes]) -> Seq
     return [part for at in kept for part in operations[at : at + 4]]
 
 
-def _seq(entry: bytes) -> int:
-    return int(entry.partition(b"-")[0])
+def _read_entries(found: Sequence[Any], after: int) -> Iterator[LogEntry]:
+    """Yield the entries of a log after the number *after*, also those that a flush has deleted."""
+    for entry, operations in found:
+        seq = int(entry.partition(b"-")[0])
+        is_flush = operations[0] == FLUSHED
+        if is_flush:
+            yield from (LogEntry(number, ()) for number in range(after + 1, seq))
+        yield LogEntry(seq, () if is_flush else operations)
+        after = seq
 
 
 def _read_applied(reply: Sequence[Any]) -> Applied:

@@ -47,7 +47,7 @@ class ShardSite:
 
     def register(self, name: str) -> None:
         """Register a worker at a shard, and claim it."""
-        about = ProcessInfo("worker", "host", 1, 0.0, 1, ("websocket.connect", "work"))
+        about = ProcessInfo.this("worker", 1, ("websocket.connect", "work"))
         self.layers[name].register(f"worker{name}", about)
         assert self.shards.claim(name, TOKEN, 60)
 

@@ -37,7 +37,15 @@ def own(name: str, is_sharded: bool = False) -> str:
 
 
 #: Scripts that only several shards use.
-OF_SHARDS = {"apply", "begin_mark", "claim_puller", "note_gap", "open_history", "trim_log"}
+OF_SHARDS = {
+    "apply",
+    "begin_mark",
+    "claim_puller",
+    "flush_log",
+    "note_gap",
+    "open_history",
+    "trim_log",
+}
 each_form = pytest.mark.parametrize(
     ("name", "is_sharded"),
     [(name, form) for name in INCLUDES for form in (False, True) if form or name not in OF_SHARDS],

@@ -132,6 +132,26 @@ def test_a_foreign_socket_joins_and_leaves(site: ShardSite) -> None:
     assert site.told(server)[-1] == ("lroom", f"{server}!x".encode())
 
 
+def test_a_kept_connection_is_found_at_the_server_that_has_it_now(site: ShardSite) -> None:
+    first, second = site.server("b"), site.server("b")
+    reply = f"{first}!kept.30.1"
+    asked = f"{reply}@{first}."
+    published = site.call("b", "publish", "websocket.connect", asked, 0, b"", b"last", "")
+    assert published == b"published"
+    assert site.call("b", "park", asked, 1006, 10, "") == [b"parked", 0]
+    adopted = site.call("b", "adopt", reply, second, "ad", 0, "none", site.epoch("b"))
+    assert (adopted[0], adopted[8]) == (b"adopted", first.encode())
+    again = site.call("b", "adopt", reply, second, "ad", 0, "ad", site.epoch("b"))
+    assert again[8] == first.encode()
+    site.send("a", Join("room", reply), Send(reply, b"1"))
+    site.pull("b")
+    assert site.told(second) == [("jroom", reply.encode()), (f"s{reply}", b"1")]
+    assert site.redis("b").hexists(site.key(f"kept:{reply}"), "groom")
+    assert site.call("b", "publish", "websocket.receive", asked, 1, b"", b"", "") == b"moved"
+    held = f"{reply}@{second}.ad"
+    assert site.call("b", "close", held, 1000, "") in (b"closing", b"withdrawn")
+
+
 def test_nothing_is_written_for_a_server_that_is_gone(site: ShardSite) -> None:
     site.send("a", Send(f"b-{0:016x}!x", b"1"), Join("room", f"b-{0:016x}!x"))
     assert site.pull("b")[-1].result is Result.APPLIED

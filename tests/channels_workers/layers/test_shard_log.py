@@ -244,10 +244,20 @@ def test_a_foreign_key_of_a_log_is_set_aside(site: ShardSite) -> None:
 def test_a_flush_keeps_numbers_and_marks(site: ShardSite) -> None:
     site.send("a", GroupSend("room", b"1"))
     site.pull("b")
+    for number in range(5):
+        site.send("a", GroupSend("room", b"%d" % number))
     for layer in site.layers.values():
         layer.client.flush("")
-    site.send("a", GroupSend("room", b"2"))
-    assert [done.mark for done in site.pull("b")] == [Mark(site.epoch("a"), 2)]
+    site.send("a", GroupSend("room", b"new"))
+    epoch = site.epoch("a")
+    log = site.shards.read_log("a", Mark(epoch, 1), 50, 0)
+    assert [(entry.seq, len(entry.operations)) for entry in log.entries] == [
+        *[(seq, 0) for seq in range(2, 8)],
+        (8, 4),
+    ]
+    assert log.first == 2
+    assert site.shards.read_log("a", Mark(epoch, 3), 2, 0).entries == [(4, ()), (5, ())]
+    assert [done.mark for done in site.pull("b")] == [Mark(epoch, 8)]
 
 
 def test_a_read_waits_for_an_entry(site: ShardSite) -> None:

@@ -18,6 +18,7 @@
 --   j  join, value channel; for an ordinary one to "*", with its home instead of an id: on the others it
 --      leaves
 --   l  leave, value channel
+--   f  a flush has deleted all entries before this one
 -- processed maps each of the others to "<epoch>:<seq>": how far it has applied our log.
 
 local logs = prefix .. "logs"
