@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis.commits import requests as commit_requests
 from channels_workers.layers.redis.shard import Shard
 from channels_workers.layers.shards.types import Log, Mark, Result
@@ -208,13 +209,20 @@ def test_a_new_epoch_forgets_the_log(site: ShardSite) -> None:
     assert [entry.seq for entry in site.log("a")] == [1]
 
 
-def test_without_an_epoch_nothing_is_sent(site: ShardSite) -> None:
-    """Nobody is in a group here, and no log has a name."""
+def test_a_log_begins_an_epoch_where_nobody_is_registered(site: ShardSite) -> None:
+    """As by a view, before the first worker is there."""
     site.redis("a").flushall()
-    with pytest.raises(Exception, match="lost its data"):
-        site.send("a", GroupSend("room", b""))
-    with pytest.raises(Exception, match="lost its data"):
+    with pytest.raises(LayerUnavailable, match="lost its data"):
         site.shards.read_log("a", None, 1, 0)
+    site.send("a", Send("work", b""))
+    with pytest.raises(LayerUnavailable, match="lost its data"):
+        site.shards.read_log("a", None, 1, 0)
+    site.send("a", GroupSend("room", b""))
+    epoch = site.epoch("a")
+    site.register("a")
+    assert site.epoch("a") == epoch
+    assert [entry.seq for entry in site.log("a")] == [1]
+    assert site.shards.marks("b")["a"] == Mark(epoch, 0)
 
 
 @pytest.mark.parametrize("damage", ["counter", "key", "field"])

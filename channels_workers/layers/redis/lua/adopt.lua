@@ -1,5 +1,5 @@
 -- adopt.lua: let a server go on with a kept connection, in one step.
--- include: keys.lua log.lua epoch.lua lifelines.lua join.lua connection.lua delayed.lua history.lua kept.lua outbox.lua
+-- include: keys.lua epoch.lua log.lua lifelines.lua join.lua connection.lua delayed.lua history.lua kept.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 reply channel, 2 server, 3 id of this adoption, 4 how many frames its client has,

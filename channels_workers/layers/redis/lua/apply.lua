@@ -1,5 +1,5 @@
 -- apply.lua: carry out here what the log of another shard has for this one, each entry once.
--- include: keys.lua log.lua process_info.lua epoch.lua marks.lua join.lua delayed.lua history.lua outbox.lua gaps.lua
+-- include: keys.lua epoch.lua log.lua process_info.lua marks.lua join.lua delayed.lua history.lua outbox.lua gaps.lua
 --
 -- KEYS[1]  prefix
 -- KEYS[3]  the shards (log.lua)
@@ -22,6 +22,7 @@ local kept, reason = ARGV[5], ARGV[6]
 
 local transient = transient_error("")
 if transient then return transient end
+if redis.call("EXISTS", epoch) == 0 then return redis.error_reply("LOST Redis has lost its data") end
 if claim_of_puller() ~= token then return {"lost"} end
 
 local known, mark, _, past = mark_of(shard)

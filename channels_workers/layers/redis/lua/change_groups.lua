@@ -1,6 +1,6 @@
 -- change_groups.lua: carry out joins and leaves of a running consumer now, while it holds its
 -- delivery. A second run has no effect.
--- include: keys.lua log.lua epoch.lua join.lua
+-- include: keys.lua epoch.lua log.lua join.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 entry, 3 consumer, 4... joins and leaves, four arguments each (outbox.lua)

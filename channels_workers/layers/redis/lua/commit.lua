@@ -1,6 +1,6 @@
 -- commit.lua: finish deliveries. For each: acknowledge it, save the channel session, publish the outbox
 -- and release the connection: all of it, or nothing. All of them share one inbox entry per server.
--- include: keys.lua log.lua epoch.lua connection.lua join.lua delayed.lua history.lua outbox.lua
+-- include: keys.lua epoch.lua log.lua connection.lua join.lua delayed.lua history.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     for each delivery: the number of its arguments, then these:

@@ -1,5 +1,5 @@
 -- flush_log.lua: delete what this shard has for the others. Its numbers go on, so nobody sees a gap.
--- include: keys.lua log.lua
+-- include: keys.lua epoch.lua log.lua
 --
 -- KEYS[1]  prefix
 -- reads    epoch

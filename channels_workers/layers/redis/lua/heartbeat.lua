@@ -1,5 +1,5 @@
 -- heartbeat.lua: raise the counter of a process. For a server, also trim its inbox.
--- include: keys.lua log.lua epoch.lua marks.lua
+-- include: keys.lua epoch.lua log.lua marks.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 id of the last inbox entry that it processed, or "", 3 the epoch that it

@@ -1,5 +1,5 @@
 -- note_gap.lua: go on after entries in the log of another shard that are gone, and tell our servers.
--- include: keys.lua log.lua process_info.lua epoch.lua marks.lua join.lua delayed.lua history.lua outbox.lua gaps.lua
+-- include: keys.lua epoch.lua log.lua process_info.lua marks.lua join.lua delayed.lua history.lua outbox.lua gaps.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 token of the puller, 2 shard, 3 epoch of its log, 4 the seq up to which all is gone
@@ -14,6 +14,7 @@ local token, shard, of, upto = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 local transient = transient_error("")
 if transient then return transient end
+if redis.call("EXISTS", epoch) == 0 then return redis.error_reply("LOST Redis has lost its data") end
 if claim_of_puller() ~= token then return {"lost"} end
 local known, mark, _, past = mark_of(shard)
 if is_past(of, past) then return {"old", known, mark} end

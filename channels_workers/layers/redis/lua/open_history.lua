@@ -1,5 +1,5 @@
 -- open_history.lua: begin the history of a group on its home shard, before another one copies it.
--- include: keys.lua log.lua epoch.lua delayed.lua history.lua
+-- include: keys.lua epoch.lua log.lua delayed.lua history.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 group, 2 limits (history.lua), 3 seed of a new epoch

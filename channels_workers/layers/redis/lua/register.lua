@@ -1,5 +1,5 @@
 -- register.lua: register a process, so that connections, joins and sends may name it.
--- include: keys.lua log.lua epoch.lua
+-- include: keys.lua epoch.lua log.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 its info, as JSON, 3 a new epoch, used if there is none

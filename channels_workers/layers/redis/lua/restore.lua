@@ -1,5 +1,5 @@
 -- restore.lua: register a server again, with some of its connections, after Redis lost its data.
--- include: keys.lua log.lua epoch.lua marks.lua connection.lua
+-- include: keys.lua epoch.lua log.lua marks.lua connection.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 server, 2 epoch, 3 its info, as JSON, 4 "first" or "", with several shards followed by

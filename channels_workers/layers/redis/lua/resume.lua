@@ -1,6 +1,6 @@
 -- resume.lua: let a reply channel join a group with history, and replay what it missed, in one step.
 -- A second run has no further effect: the server drops what the channel has got already.
--- include: keys.lua log.lua epoch.lua join.lua delayed.lua history.lua outbox.lua
+-- include: keys.lua epoch.lua log.lua join.lua delayed.lua history.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 entry, 3 consumer of the delivery, or "" outside consumers,

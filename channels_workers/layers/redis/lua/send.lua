@@ -1,5 +1,5 @@
 -- send.lua: carry out operations now, for code outside consumers and immediately=True.
--- include: keys.lua log.lua epoch.lua join.lua delayed.lua history.lua outbox.lua
+-- include: keys.lua epoch.lua log.lua join.lua delayed.lua history.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 parent of the message ids, 2... operations (outbox.lua)

@@ -1,6 +1,6 @@
 -- send_due.lua: send the delayed messages that are due, each once, in the order of their due times. End
 -- parked connections whose time is over.
--- include: keys.lua log.lua epoch.lua join.lua connection.lua delayed.lua history.lua kept.lua outbox.lua
+-- include: keys.lua epoch.lua log.lua join.lua connection.lua delayed.lua history.lua kept.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 how many at most, 2 after how many microseconds a message to a full channel is due again

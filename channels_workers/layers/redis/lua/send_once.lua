@@ -1,5 +1,5 @@
 -- send_once.lua: carry out stored sends, in order, and each once.
--- include: keys.lua log.lua epoch.lua join.lua delayed.lua history.lua outbox.lua relayed.lua
+-- include: keys.lua epoch.lua log.lua join.lua delayed.lua history.lua outbox.lua relayed.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 id of the database, 2 fencing token, 3... sends: key, and an operation (outbox.lua)

@@ -1,5 +1,5 @@
 -- trim_log.lua: note how far another shard has applied our log, and drop what all others have applied.
--- include: keys.lua log.lua
+-- include: keys.lua epoch.lua log.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 the other shard, 2 epoch of the log, 3 seq up to which it needs nothing more

@@ -1,5 +1,5 @@
 -- epoch.lua: the epoch, which names one life of the data in Redis (a part of the other scripts).
--- Needs keys.lua, and log.lua to begin one.
+-- Needs keys.lua.
 --
 -- epoch  a random name. A process makes a new one if it finds none, if data are missing or older
 --        than it knows, or if Redis was restarted.
@@ -8,6 +8,9 @@
 local run = prefix .. "run"
 local recovering = prefix .. "recovering"
 local recovered = prefix .. "recovered"
+local logs = prefix .. "logs"
+
+local function log_key(of) return prefix .. "log:" .. of end
 
 -- Was Redis restarted, perhaps without its last writes? *begun_in* is the value of run. All run ids
 -- have the same length. KEYS[2] is optional: the key of run, a colon, and the run id of the Redis
@@ -26,6 +29,16 @@ local function read_epoch()
   return current and string.match(current, "^%w+$"), begun_in
 end
 
+-- Forget the logs (log.lua) of epochs that have ended.
+local function forget_logs()
+  for _, of in ipairs(on_key("HKEYS", logs)) do
+    if of ~= ":dropped" then
+      redis.call("UNLINK", log_key(of))
+      on_key("HDEL", logs, of)
+    end
+  end
+end
+
 local function begin_epoch(name)
   local info = redis.pcall("INFO", "server")
   redis.call("SET", epoch, name)
@@ -35,16 +48,12 @@ local function begin_epoch(name)
 end
 
 -- Returns a transient error if the script must wait: Redis seems to have lost its data, or all
--- processes are registering again. *known* is the epoch that the caller knows, or "". With several
--- shards Redis has lost its data if there is no epoch: nobody is in a group then, and no log has a name.
+-- processes are registering again. *known* is the epoch that the caller knows, or "".
 local function transient_error(known)
   local current, begun_in, registering = unpack(redis.call("MGET", epoch, run, recovering))
   if current and is_other_run(begun_in) then
     return redis.error_reply("LOST Redis was restarted")
   end
-  if not current then  -- shards
-    return redis.error_reply("LOST Redis has lost its data")  -- shards
-  end  -- shards
   if known and known ~= "" and current ~= known then
     return redis.error_reply("LOST Redis has lost its data")
   end

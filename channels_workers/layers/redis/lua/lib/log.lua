@@ -1,5 +1,5 @@
 -- log.lua: what this shard has for the others, in one log (a part of the other scripts).
--- Needs keys.lua.
+-- Needs keys.lua and epoch.lua.
 --
 -- Only scripts for several shards have it: lines that end with a comment of the word "shards" are not in
 -- those for one (scripts.py). KEYS[3] is "<prefix>shards:<this one>:<the others, with
@@ -21,13 +21,10 @@
 --   f  a flush has deleted all entries before this one
 -- processed maps each of the others to "<epoch>:<seq>": how far it has applied our log.
 
-local logs = prefix .. "logs"
 local processed = prefix .. "processed"
 local logged_at_once = 999
 
 local this_shard = string.match(KEYS[3], "^shards:(%w+):", #prefix + 1)
-
-local function log_key(of) return prefix .. "log:" .. of end
 
 -- Returns the others, LOG_ENTRIES and LOG_BYTES.
 local function read_shards()
@@ -102,16 +99,6 @@ local function bound_log(of)
   if missed > 0 then on_key("HINCRBY", logs, ":dropped", math.min(missed, before - length)) end
 end
 
--- Append the planned operations. The bounds are looked at now and then.
-local function write_log(log)
-  local of, seq, made = on_key("GET", epoch), nil, 0
-  for at = 1, #log, 4 * logged_at_once do
-    seq, made = next_seq(of), made + 1
-    on_key("XADD", log_key(of), seq .. "-0", unpack(log, at, math.min(at + 4 * logged_at_once - 1, #log)))
-  end
-  if seq % 16 < made or log.bytes > 65536 then bound_log(of) end
-end
-
 -- Note that the others exist: the log is kept for one that is new from now on.
 local function know_others(of)
   for shard in string.gmatch(read_shards(), "%w+") do
@@ -121,12 +108,20 @@ local function know_others(of)
   end
 end
 
--- Forget the logs of epochs that have ended.
-local function forget_logs()
-  for _, of in ipairs(on_key("HKEYS", logs)) do
-    if of ~= ":dropped" then
-      redis.call("UNLINK", log_key(of))
-      on_key("HDEL", logs, of)
-    end
+-- Begin an epoch if nobody is registered yet: a log has its name. Returns that.
+local function begin_log()
+  local time = redis.call("TIME")
+  local of = begin_epoch(string.sub(redis.sha1hex(KEYS[3] .. time[1] .. "." .. time[2]), 1, 16))
+  know_others(of)
+  return of
+end
+
+-- Append the planned operations. The bounds are looked at now and then.
+local function write_log(log)
+  local of, seq, made = on_key("GET", epoch) or begin_log(), nil, 0
+  for at = 1, #log, 4 * logged_at_once do
+    seq, made = next_seq(of), made + 1
+    on_key("XADD", log_key(of), seq .. "-0", unpack(log, at, math.min(at + 4 * logged_at_once - 1, #log)))
   end
+  if seq % 16 < made or log.bytes > 65536 then bound_log(of) end
 end
