@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 #: entry (``lib/outbox.lua`` has the same number), and bytes of values. A larger entry comes alone.
 MOST, MOST_BYTES = 1_000, 262_144
 
+#: A source that does not answer is asked for the beginning of its log again after so long (s).
+ASKED_AGAIN = 5.0
+
 #: The first field of an entry that a flush has written; see ``flush_log.lua``.
 FLUSHED = b"f*"
 
@@ -42,6 +46,7 @@ class RedisShards(LayerShards):
 
     def __init__(self, clients: Mapping[str, Client]) -> None:
         self._clients = clients
+        self._asked_at: dict[str, float] = {}  # when a source did not answer
 
     def names(self) -> Sequence[str]:
         """Return the names of all shards, in order."""
@@ -69,16 +74,18 @@ class RedisShards(LayerShards):
         found: dict[bytes, bytes] = self._clients[destination].read("HGETALL", "marks", "hash")
         marks = dict(read_marks(found.items()))
         for source in self._clients.keys() - marks.keys() - {destination}:
-            try:
-                marks[source] = self._begin(source, destination)
-            except LayerUnavailable as error:
-                logger.debug("Shard %s does not answer: %s", source, error)
+            if time.monotonic() >= self._asked_at.get(source, 0.0) + ASKED_AGAIN:
+                try:
+                    marks[source] = self._begin(source, destination)
+                except LayerUnavailable as error:
+                    self._asked_at[source] = time.monotonic()
+                    logger.debug("Shard %s does not answer: %s", source, error)
         return marks
 
     def _begin(self, source: str, destination: str) -> Mark:
-        key = self._clients[source].key
-        epoch, processed = self._ask(
-            source, ("GET", key("epoch")), ("HGET", key("processed"), destination)
+        client = self._clients[source]
+        epoch, processed = client.ask(
+            ("GET", client.key("epoch")), ("HGET", client.key("processed"), destination), quick=True
         )
         known = read_mark(processed)
         mark = Mark(self._readable(source, epoch), 0)
@@ -93,23 +100,15 @@ class RedisShards(LayerShards):
         epoch, after = mark or ("", 0)
         log = ("STREAMS", client.key(f"log:{epoch}"), f"{after}-0")
         wait = ("BLOCK", round(min(timeout, LONGEST_BLOCK) * 1000)) if timeout and epoch else ()
-        found, current = self._ask(
-            source, ("XREAD", "COUNT", most, *wait, *log), ("GET", client.key("epoch"))
+        found, current = client.ask(
+            ("XREAD", "COUNT", most, *wait, *log), ("GET", client.key("epoch"))
         )
         if (name := self._readable(source, current)) != epoch:
             epoch, after = name, 0
             log = ("STREAMS", client.key(f"log:{epoch}"), "0-0")
-            (found,) = self._ask(source, ("XREAD", "COUNT", most, *log))
+            (found,) = client.ask(("XREAD", "COUNT", most, *log))
         entries = list(islice(_read_entries(found[0][1], after), most)) if found else []
         return Log(epoch, entries, entries[0].seq if entries else after + 1)
-
-    def _ask(self, shard: str, *commands: tuple[Any, ...]) -> list[Any]:
-        client = self._clients[shard]
-        pipeline = client.redis.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-        with client.explained():
-            return pipeline.execute()
 
     def _readable(self, shard: str, epoch: bytes | None) -> str:
         if not epoch:

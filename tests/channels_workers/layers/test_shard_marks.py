@@ -1,5 +1,7 @@
 """Who applies the logs of other shards in Redis, and from where on: claims, marks, gaps."""
 
+import time
+
 from channels_workers.layers.shards.types import LogEntry, Mark, Result
 from channels_workers.layers.types import Join
 from tests.channels_workers.layers.shard_fixtures import make_site, redis_servers, site
@@ -109,3 +111,17 @@ def test_a_new_shard_begins_where_the_log_was_when_it_became_known(site: ShardSi
     assert len(site.log("a")) == 2
     site.pull("b")
     assert sent_to(site, server) == heard(b"after")
+
+
+def test_a_source_that_is_away_does_not_stop_the_others(site: ShardSite) -> None:
+    servers = room_of(site)
+    sends(site, b"1", name="c")
+    site.servers["a"].stop()
+    marks = site.shards.marks("b")
+    assert marks == {"c": Mark(site.epoch("c"), 0)}
+    log = site.shards.read_log("c", marks["c"], 50, 0)
+    assert site.apply("b", "c", *log.entries).result is Result.APPLIED
+    assert sent_to(site, servers["b"]) == heard(b"1")
+    before = time.monotonic()
+    assert site.shards.marks("b").keys() == {"c"}  # it is not asked again at once
+    assert time.monotonic() - before < 0.5
