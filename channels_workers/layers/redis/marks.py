@@ -50,6 +50,10 @@ class MarksHeard:
             self._marks = list(read_marks(zip(said[1::2], said[2::2], strict=True)))
             self._take(position)
 
+    def forget(self) -> None:
+        """Forget what the shard said: it has lost its data, and the rest of the inbox with them."""
+        self._marks = ()
+
     def _take(self, position: str) -> None:
         if self._marks and _order(position) >= _order(self._newest):
             self._heard.read_all(filter(self._is_news, self._marks))

@@ -267,6 +267,7 @@ class ServerSession:
         about = ProcessInfo.this("server")
         parts = list(kept_requests.restore(self.server, epoch, RESTORED_AT_ONCE))
         parts += requests.restore(self.server, epoch, about, RESTORED_AT_ONCE)
+        self._marks_heard.forget()
         unrestored = self.server.unrestored()
         self.writer.give_up(unrestored)
         for request in parts:

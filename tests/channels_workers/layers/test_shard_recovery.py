@@ -5,76 +5,17 @@ from typing import Any
 
 import pytest
 
-from channels_workers.layers.redis import RedisChannelLayer, requests, wire
+from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.marks import MarksHeard
-from channels_workers.layers.server import Server
 from channels_workers.layers.shards.heard import Heard
 from channels_workers.layers.shards.names import home_of_member
 from channels_workers.layers.shards.types import Mark, Result
-from channels_workers.layers.types import GroupSend, Join, ProcessInfo, Send, new_id
-from tests.channels_workers.layers.recorder import Recorder
+from channels_workers.layers.types import GroupSend, Join, Send
 from tests.channels_workers.layers.shard_fixtures import make_site, redis_servers, site
+from tests.channels_workers.layers.shard_member import Member, lose, recover, say
 from tests.channels_workers.layers.shard_site import NAMES, TOKEN, ShardSite
 
 __all__ = ["make_site", "redis_servers", "site"]
-
-
-class Member(Recorder):
-    """A server on shard b with one member of `room`."""
-
-    def __init__(self, site: ShardSite) -> None:
-        super().__init__()
-        self.site = site
-        self.server = Server(site.layers["b"].codec, "b")
-        site.layers["b"].register_server(self.server.id)
-        self.channel = self.server.attach(self)
-        site.send("b", Join("room", self.channel))
-        self.read()
-
-    @property
-    def numbers(self) -> list[int]:
-        return [each["n"] for each in self.messages]
-
-    def read(self, most: int | None = None) -> None:
-        """Carry out what is new in the inbox: all, or some entries."""
-        after = f"({self.server.position}" if self.server.position else "-"
-        inbox = self.site.key(f"inbox:{self.server.id}")
-        found: Any = self.site.redis("b").xrange(inbox, after, "+")
-        for entry in list(wire.read_inbox([[inbox, found]]))[:most]:
-            self.server.process(entry)
-
-    def restore(self) -> None:
-        """Register again after a loss of data, as a session does."""
-        epoch, about = self.site.epoch("b"), ProcessInfo.this("server")
-        for request in requests.restore(self.server, epoch, about, 100):
-            assert self.site.layers["b"].client.call(request) == b"done"
-        self.server.restored()
-
-    def heartbeat(self) -> list[Any]:
-        epoch = self.site.epoch("b")
-        known = (self.server.id, self.server.position, epoch, 1, new_id())
-        found: list[Any] = self.site.call("b", "heartbeat", *known)
-        assert found[0] == b"alive"
-        return found[4:]
-
-
-def say(site: ShardSite, *numbers: int) -> None:
-    """Send to `room` from shard a, each in a step of its own."""
-    payload = site.layers["a"].encode
-    for number in numbers:
-        site.send("a", GroupSend("room", payload({"n": number})))
-
-
-def lose(site: ShardSite) -> None:
-    """Empty shard b; a first process notices, and all others may register again."""
-    site.servers["b"].flush()
-    assert site.call("b", "heartbeat", "workerb", "", "0" * 16, 1, "b" * 16)[0] == b"lost"
-
-
-def recover(site: ShardSite) -> None:
-    """End the time in which processes register again."""
-    assert site.call("b", "recovered", site.epoch("b")) == 1
-    site.register("b")
 
 
 def test_each_member_hears_all_once_though_they_had_read_different_parts(site: ShardSite) -> None:
@@ -113,6 +54,7 @@ def test_the_mark_is_the_lowest(order: int, site: ShardSite) -> None:
 def test_a_server_that_has_heard_nothing_changes_no_mark(site: ShardSite) -> None:
     first, second = Member(site), Member(site)
     first.server.heard.read_all([("a", Mark(site.epoch("a"), 5))])
+    second.server.heard.marks.clear()
     lose(site)
     first.restore()
     second.restore()
@@ -226,6 +168,7 @@ def test_what_is_trimmed_meanwhile_is_a_gap(site: ShardSite) -> None:
 def test_a_heartbeat_says_how_far_a_server_has_heard(site: ShardSite) -> None:
     member = Member(site)
     heard = MarksHeard(member.server.heard)
+    member.marks = MarksHeard(Heard())  # its own does nothing
     site.send("a", Send(f"c-{0:016x}!x", b""))  # nothing for b
     site.pull("b")
     heard.note(member.heartbeat(), member.server.position)
@@ -263,3 +206,41 @@ def test_one_shard_has_no_marks_and_no_log(site: ShardSite) -> None:
     kinds = {key.split(b":")[2] for key in layer.client.redis.keys("alone:2:*")}
     assert kinds == {b"epoch", b"run", b"processes", b"process_info"}
     layer.disconnect()
+
+
+def test_a_late_server_that_knows_a_newer_epoch_hears_nothing_twice(site: ShardSite) -> None:
+    early, late = Member(site), Member(site)
+    old = early.server.heard.marks["a"]
+    lose(site, "a")
+    recover(site, "a")
+    say(site, 1, 2)
+    epoch = site.epoch("a")
+    site.shards.note_gap("b", TOKEN, "a", Mark(epoch, 0))
+    site.apply("b", "a", *site.log("a"))
+    late.read()
+    lose(site)
+    early.restore()
+    recover(site)
+    assert site.mark("b", "a") == old
+    late.restore()
+    site.shards.note_gap("b", TOKEN, "a", Mark(epoch, 0))
+    site.apply("b", "a", *site.log("a"))
+    early.read()
+    late.read()
+    assert early.numbers == late.numbers == [1, 2]
+
+
+def test_what_a_heartbeat_said_before_a_loss_is_not_heard_after_it(site: ShardSite) -> None:
+    member = Member(site)
+    say(site, 1)
+    site.pull("b")
+    member.heartbeat()
+    lose(site)
+    member.restore()
+    recover(site)
+    site.send("b", Send(member.channel, site.layers["b"].encode({"n": 0})))
+    member.read()
+    member.heartbeat()
+    site.pull("b")
+    member.read()
+    assert member.numbers == [0, 1]

@@ -26,7 +26,7 @@ end
 -- Raise the mark of a shard, whose epoch was *known*. What comes late, of *past* epochs, is refused.
 local function raise_mark(shard, of, seq, known, past)
   if known and known ~= "" and known ~= of then
-    past = string.sub(known .. "," .. past, 1, past_epochs * (#known + 1))
+    past = string.sub(known .. (past == "" and "" or ",") .. past, 1, past_epochs * (#known + 1))
   end
   set_mark(shard, of, seq, "", past)
 end
@@ -47,9 +47,11 @@ local function note_heard(server, known, shard, of, seq)
     if marked == of then set_mark(shard, of, math.min(mark, seq), known, past)
     elseif by == known then set_mark(shard, "", 0, known, past)
     else set_mark(shard, of, seq, known, past) end
-  elseif marked ~= of or seq < mark then
-    local missed = marked == of and of .. ":" .. seq + 1 .. "-" .. mark or "?"
-    on_key("XADD", inbox_key(server), "*", "h" .. shard, marked .. ":" .. mark, "x" .. shard, missed)
+  elseif marked ~= of then  -- nobody knows which epoch is the newer one
+    on_key("XADD", inbox_key(server), "*", "x" .. shard, "?")
+  elseif seq < mark then
+    local missed = of .. ":" .. seq + 1 .. "-" .. mark
+    on_key("XADD", inbox_key(server), "*", "h" .. shard, of .. ":" .. mark, "x" .. shard, missed)
   end
 end
 
