@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -27,6 +27,7 @@ from channels_workers.layers.redis.shard import Shard
 from channels_workers.layers.redis.statistics import read_channel, read_global
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
 from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.shards.types import Mark
 from channels_workers.layers.types import (
     KEPT_MARK,
     RESUME,
@@ -74,6 +75,8 @@ class RedisChannelLayer(WorkerLayer):
         known = (self.histories, self._registrations)
         self.relays = RedisRelays(self.client, self.get_capacity, *known)
         self.kept = RedisKept(self)
+        #: Finds up to where this shard has heard the logs of the others, if there are several.
+        self.find_marks: Callable[[], Mapping[str, Mark]] = dict
         #: Calls a script on another shard.
         self.call_shard: Callable[[str, Request], Any] = _no_shard
         self._server_session: ServerSession | None = None

@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -22,11 +22,12 @@ from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.heartbeat import INTERVAL as HEARTBEAT_INTERVAL
 from channels_workers.layers.redis.heartbeat import HeartbeatThread
 from channels_workers.layers.redis.inbox_reader import INBOX_BLOCK, InboxReader
-from channels_workers.layers.redis.marks import MarksHeard, read_marks
+from channels_workers.layers.redis.marks import MarksHeard
 from channels_workers.layers.redis.registration import Registration
 from channels_workers.layers.redis.requests import Request, ignore
 from channels_workers.layers.redis.writer import Writer
 from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.shards.types import Mark
 from channels_workers.layers.types import Liveness, ProcessInfo, Unreadable
 from channels_workers.logs import fields
 
@@ -46,6 +47,7 @@ class Layer(Protocol):
     """The parts of a layer that a session uses."""
 
     client: Client
+    find_marks: Callable[[], Mapping[str, Mark]]
 
     def register_server(self, server: str) -> Registration:
         """Register *server*; this blocks."""
@@ -199,10 +201,8 @@ class ServerSession:
 
     def _register_once(self) -> Registration:
         registration = self.layer.register_server(self.server.id)
-        client = self.layer.client
-        if client.shards:  # the server has no members yet, so it misses nothing up to these marks
-            found: dict[bytes, bytes] = client.read("HGETALL", "marks", "hash")
-            self.server.heard.read_all(read_marks(found.items()))
+        # It has no members yet, so it misses nothing up to these marks.
+        self.server.heard.read_all(self.layer.find_marks().items())
         return registration
 
     async def _register(self) -> None:

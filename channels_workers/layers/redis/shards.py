@@ -168,6 +168,10 @@ class RedisShards(LayerShards):
         """Note that *destination* needs nothing up to *mark*, and delete what no shard needs."""
         self._call(source, "trim_log", [destination, *mark])
 
+    def forget(self, shard: str, other: str) -> None:
+        """Let *shard* forget the *other* one, which is gone for good: its log may be trimmed."""
+        self._call(shard, "forget_shard", [other])
+
     def _call(self, shard: str, script: str, arguments: Arguments) -> Any:
         return self._clients[shard].call(Request(script, arguments))
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -42,6 +43,7 @@ class ShardedRedis(ShardedLayer):
         self._lock_of_pullers = threading.Lock()
         for layer in layers.values():
             layer.clock = self.clock  # all run on one machine
+            layer.find_marks = partial(self.shards.marks, layer.shard or "")
             layer.call_shard = lambda shard, request: layers[shard].client.call(request)
             _after(layer, self.settle)
         self._redis = layers

@@ -42,6 +42,7 @@ OF_SHARDS = {
     "begin_mark",
     "claim_puller",
     "flush_log",
+    "forget_shard",
     "note_gap",
     "open_history",
     "trim_log",

@@ -197,6 +197,28 @@ def test_a_log_is_trimmed_to_the_lowest_of_all_others(site: ShardSite) -> None:
     assert 350 <= site.log("a")[0].seq <= 451
 
 
+def test_a_trim_leaves_the_newest_entry(site: ShardSite) -> None:
+    """A shard whose mark goes back sees by it that others are gone."""
+    for number in range(100):  # a whole node of the stream
+        site.send("a", GroupSend("room", b"%d" % number))
+    for name in ("b", "c"):
+        site.shards.trim("a", name, Mark(site.epoch("a"), 100))
+    log = site.shards.read_log("a", Mark(site.epoch("a"), 50), 50, 0)
+    assert log.entries[-1].seq == 100
+
+
+def test_a_log_is_kept_for_shards_that_a_process_does_not_know_yet(site: ShardSite) -> None:
+    site.redis("a").hset(site.key("processed"), "new", f"{site.epoch('a')}:0")
+    for number in range(300):
+        site.send("a", GroupSend("room", b"%d" % number))
+    for name in ("b", "c"):
+        site.shards.trim("a", name, Mark(site.epoch("a"), 300))
+    assert site.log("a")[0].seq == 1
+    site.shards.forget("a", "new")
+    site.shards.trim("a", "b", Mark(site.epoch("a"), 300))
+    assert site.log("a")[0].seq > 100
+
+
 def test_a_new_epoch_forgets_the_log(site: ShardSite) -> None:
     site.send("a", GroupSend("room", b"old"))
     before = site.epoch("a")

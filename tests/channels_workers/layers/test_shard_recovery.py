@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from channels_workers.layers.history import Histories
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.marks import MarksHeard
 from channels_workers.layers.shards.heard import Heard
-from channels_workers.layers.shards.names import home_of_member
+from channels_workers.layers.shards.names import home_of, home_of_member
 from channels_workers.layers.shards.types import Mark, Result
 from channels_workers.layers.types import GroupSend, Join, Send
 from tests.channels_workers.layers.shard_fixtures import make_site, redis_servers, site
@@ -51,6 +52,35 @@ def test_the_mark_is_the_lowest(order: int, site: ShardSite) -> None:
     assert site.mark("b", "c") == Mark("c" * 16, 9)
 
 
+def test_what_comes_again_is_only_for_servers(site: ShardSite) -> None:
+    """Nobody can skip a second message in an ordinary channel, or a second position."""
+    fast, slow = Member(site), Member(site)
+    group = next(name for name in map("kept{}".format, count()) if home_of(name, NAMES) == "b")
+    for layer in site.layers.values():
+        layer.histories = Histories({group: {}}, 1_000_000)
+    site.send("a", GroupSend(group, b"1"))
+    say(site, 1)
+    site.pull("b")
+    fast.read()
+    fast.heartbeat()
+    lose(site)
+    slow.restore()
+    fast.restore()
+    assert site.mark("b", "a") == Mark(site.epoch("a"), 0)
+    recover(site)
+    site.redis("b").hset(site.key("group:room"), "*work", "")
+    site.pull("b")
+    assert site.work("b") == site.log("b") == []
+    slow.read()
+    fast.read()
+    assert slow.numbers == fast.numbers == [1]
+    say(site, 2)
+    site.send("a", GroupSend(group, b"2"))
+    site.pull("b")
+    assert len(site.work("b")) == 1
+    assert site.logged("b") == [[b"p*", group.encode(), b"2"]]
+
+
 def test_a_server_that_has_heard_nothing_changes_no_mark(site: ShardSite) -> None:
     first, second = Member(site), Member(site)
     first.server.heard.read_all([("a", Mark(site.epoch("a"), 5))])
@@ -59,6 +89,7 @@ def test_a_server_that_has_heard_nothing_changes_no_mark(site: ShardSite) -> Non
     first.restore()
     second.restore()
     assert site.mark("b", "a") == Mark(site.epoch("a"), 5)
+    assert sorted(site.told(second.server.id)) == [("xa", b"?"), ("xc", b"?")]
 
 
 def test_servers_that_disagree_on_the_epoch(site: ShardSite) -> None:

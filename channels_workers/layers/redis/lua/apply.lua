@@ -15,7 +15,7 @@
 --          mark); "old" (their epoch is over); {"lost"} (another puller has claimed this shard)
 --
 -- All of it and the mark are one step. An unreadable entry becomes a dead letter, and nothing of it is
--- carried out.
+-- carried out. Of an entry that comes again after a loss of data here (marks.lua), only the servers hear.
 
 local token, shard, of, seq = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local kept, reason = ARGV[5], ARGV[6]
@@ -25,11 +25,12 @@ if transient then return transient end
 if redis.call("EXISTS", epoch) == 0 then return redis.error_reply("LOST Redis has lost its data") end
 if claim_of_puller() ~= token then return {"lost"} end
 
-local known, mark, _, past = mark_of(shard)
+local known, mark, once, _, past = mark_of(shard)
 if is_past(of, past) then return {"old", known, mark} end
 local plan, sessions, refused, newest = new_plan(), {}, {}, known == of and mark or 0
 if seq > newest + 1 then return {"gap", known or "", mark} end
 if known and known ~= of then plan_gap(plan, shard, of, 0, "?") end
+if known ~= of then once = 0 end
 mark = newest
 
 -- The parts of the third value of a group send.
@@ -47,7 +48,7 @@ end
 
 local function plan_session(reply, session)
   local server = server_of(reply)
-  if on_key("HEXISTS", connections_key(server), reply) == 0 then return end
+  if plan.again or on_key("HEXISTS", connections_key(server), reply) == 0 then return end
   sessions[#sessions + 1] = {reply, session}
   if is_alive(plan, server) then plan_inbox(plan, server, "k" .. reply, session) end
 end
@@ -65,7 +66,7 @@ end
 local function plan_group(kind, group, about, payload)
   local id, rest, name, offset = string.match(about, parts[kind])
   if kind == "g" then return plan_group_send(plan, group, id, payload, rest) end
-  if kind == "h" then return plan_kept_send(plan, group, id, payload, rest) end
+  if kind == "h" then return plan.again or plan_kept_send(plan, group, id, payload, rest) end
   plan_copied(copy_of(group, id, rest), name, tonumber(offset), payload)
   plan_group_send(plan, group, id, payload, string.match(rest, "^%d+"), name .. ":" .. offset)
 end
@@ -90,9 +91,10 @@ end
 
 local function plan_entry(from, last)
   if reason ~= "" or (last - from) % 4 ~= 3 or not each_operation(from, last, is_readable) then
-    refused[#refused + 1] = {seq, ARGV[from + 1] or "", ARGV[last]}
+    if seq > once then refused[#refused + 1] = {seq, ARGV[last]} end
     return
   end
+  plan.again = seq <= once
   plan.heard = {"h" .. shard, of .. ":" .. seq}
   each_operation(from, last, plan_operation)
 end
@@ -113,7 +115,7 @@ for _, session in ipairs(sessions) do redis.call("SET", session_key(session[1]),
 for _, entry in ipairs(refused) do
   local why = (reason ~= "" and reason or "an entry in the log of another shard") .. ": it is unreadable"
   on_key("XADD", dead_letters, "MAXLEN", "~", kept, "*", "channel", "log:" .. shard, "reason", why,
-    "id", shard .. ":" .. of .. ":" .. entry[1], "payload", entry[3])
+    "id", shard .. ":" .. of .. ":" .. entry[1], "payload", entry[2])
 end
-raise_mark(shard, of, newest, known, past)
+raise_mark(shard, of, newest, known, once, past)
 return {"applied", of, newest, #refused}

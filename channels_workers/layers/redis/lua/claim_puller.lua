@@ -1,6 +1,6 @@
 -- claim_puller.lua: claim to be the only process that applies the logs of other shards here, or renew
 -- that.
--- include: keys.lua epoch.lua delayed.lua relayed.lua marks.lua
+-- include: keys.lua epoch.lua log.lua delayed.lua relayed.lua marks.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 token, 2 for how many microseconds, "0" to give the claim up

@@ -16,7 +16,7 @@ local transient = transient_error("")
 if transient then return transient end
 if redis.call("EXISTS", epoch) == 0 then return redis.error_reply("LOST Redis has lost its data") end
 if claim_of_puller() ~= token then return {"lost"} end
-local known, mark, _, past = mark_of(shard)
+local known, mark, once, _, past = mark_of(shard)
 if is_past(of, past) then return {"old", known, mark} end
 if known == of and upto <= mark then return {"dup", known, mark} end
 
@@ -24,5 +24,5 @@ local plan = new_plan()
 if known == of then plan_gap(plan, shard, of, upto, of .. ":" .. string.format("%.0f-%.0f", mark + 1, upto))
 elseif known then plan_gap(plan, shard, of, upto, "?") end
 write_outbox(plan)
-raise_mark(shard, of, upto, known, past)
+raise_mark(shard, of, upto, known, once, past)
 return {"applied", of, upto}

@@ -69,11 +69,14 @@ end
 
 -- The lowest seq up to which all others have applied our log.
 local function processed_by_all(of)
-  local lowest = nil
+  local lowest = math.huge
   for shard in string.gmatch(read_shards(), "%w+") do
-    lowest = math.min(lowest or math.huge, processed_by(shard, of) or 0)
+    lowest = math.min(lowest, processed_by(shard, of) or 0)
   end
-  return lowest or 0
+  for _, shard in ipairs(on_key("HKEYS", processed)) do  -- some that this process does not know yet
+    lowest = math.min(lowest, processed_by(shard, of) or math.huge)
+  end
+  return lowest
 end
 
 -- Returns how many entries of a log of this length are kept.

@@ -15,7 +15,8 @@
 -- p instead of g, with "<epoch>:<offset>:<payload>". What concerns other shards goes to the log (log.lua).
 --
 -- plan.heard is the place in the log of another shard of what follows: h<shard> and "<epoch>:<seq>". It
--- stands in the inbox before that. Nothing is logged then but positions.
+-- stands in the inbox before that. Nothing is logged then but positions. plan.again says that it was
+-- applied before, so that it is only for servers.
 
 local pairs_per_entry = 1000
 
@@ -69,6 +70,7 @@ end
 
 -- Returns the channel if it is full.
 local function plan_stream(plan, channel, id, payload, capacity, position)
+  if plan.again then return nil end  -- shards
   local length = plan.lengths[channel] or on_key("XLEN", stream_key(channel))
   if length >= tonumber(capacity) then return channel end
   plan.lengths[channel] = length + 1
