@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from channels_workers.layers.memory.histories import History
 from channels_workers.layers.memory.plan import Plan
-from channels_workers.layers.memory.shard_data import KeptSend, Logged, Positioned
+from channels_workers.layers.memory.shard_data import KeptSend, Logged, Positioned, gap
 from channels_workers.layers.shards.types import EVERYWHERE, LogEntry, Mark
 from channels_workers.layers.types import (
     Delivery,
@@ -35,10 +35,7 @@ class Incoming(Plan):
     def tell_gap(self, source: str, mark: Mark, value: str) -> None:
         """Plan to tell all servers that entries of *source* up to *mark* are lost."""
         for server, _ in self.store.of_kind("server"):
-            self._inboxes[server] += (
-                InboxOperation(InboxKind.HEARD, source, str(mark).encode()),
-                InboxOperation(InboxKind.GAP, source, value.encode()),
-            )
+            self._inboxes[server] += gap(source, mark, value)
 
     def _add(self, logged: Logged) -> None:
         match logged.operation:

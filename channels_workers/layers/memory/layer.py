@@ -112,6 +112,7 @@ class InMemoryChannelLayer(WorkerLayer):
         self.kept = MemoryKept(self.store, self.start_server, self.detach)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_unheard_logged = False
+        self._epoch = ""  # of the shard, when the server registered there
         self._late: list[Departure] = []  # while the shard did not answer
         self._instruments: LayerInstruments | None = None
         self.is_cut_off = False  # in a forked child: the receivers are in its parent
@@ -154,6 +155,7 @@ class InMemoryChannelLayer(WorkerLayer):
     def _register_server(self, server: Server) -> None:
         self._register(server.id, ProcessInfo.this("server"))
         if self.store.shard is not None:
+            self._epoch = self.store.shard.log.epoch
             server.heard.marks.update(self.store.shard.marks)
 
     async def _until_registered(self) -> None:
@@ -196,11 +198,11 @@ class InMemoryChannelLayer(WorkerLayer):
         gate, shard = self.store.changed, self.store.shard
         if not isinstance(gate, Gate) or shard is None or gate.is_away:
             return False
-        if gate.is_recovering and server.id not in self.store.counters:
+        if self._epoch != shard.log.epoch:
+            self._epoch = shard.log.epoch
+            about, is_late = ProcessInfo.this("server"), not gate.is_recovering
             with gate.recovery():
-                is_alive = restore(self.store, shard, server, ProcessInfo.this("server"))
-            if not is_alive:
-                server.forget_all()
+                restore(self.store, shard, server, about, is_late=is_late)
         late, self._late = self._late, []
         self._depart(server, late)
         return not gate.is_recovering

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from channels_workers.layers.memory.shard_data import ShardData
+from channels_workers.layers.memory.shard_data import UNKNOWN, ShardData, gap
 from channels_workers.layers.memory.store import BUSY, DISCONNECTING, IDLE, Record, Store
 from channels_workers.layers.server import RESTORED, Server
+from channels_workers.layers.shards.types import Mark
 from channels_workers.layers.types import (
     ConnectionSnapshot,
     ProcessInfo,
@@ -14,11 +15,13 @@ from channels_workers.layers.types import (
 )
 
 
-def restore(store: Store, shard: ShardData, server: Server, about: ProcessInfo) -> bool:
+def restore(
+    store: Store, shard: ShardData, server: Server, about: ProcessInfo, *, is_late: bool = False
+) -> bool:
     """Register *server* and all of its connections again; the caller holds the lock of *store*.
 
     Old data are kept if they agree with the server, and deleted if not. Return False if the server
-    was declared dead.
+    was declared dead. One that *is_late* comes after the recovery.
     """
     if server.id in store.dead:
         return False
@@ -34,9 +37,25 @@ def restore(store: Store, shard: ShardData, server: Server, about: ProcessInfo) 
         _restore_connection(store, reply, snapshot, session, old.pop(reply, None))
     for reply, record in old.items():
         _forget(store, reply, record)
-    shard.heard.append(dict(server.heard.marks))
+    if is_late:
+        _tell_late(store, shard, server)
+    else:
+        shard.heard.append(dict(server.heard.marks))
     server.restored()
     return True
+
+
+def _tell_late(store: Store, shard: ShardData, server: Server) -> None:
+    """Tell a server that comes after the recovery what it has missed: marks never go back.
+
+    Without a mark, as nobody came before, that of this server counts.
+    """
+    for source, heard in server.heard.marks.items():
+        shard.marks.setdefault(source, heard)
+    for source, mark in shard.marks.items():
+        known = server.heard.marks.get(source, Mark(mark.epoch, 0))
+        if known.epoch != mark.epoch or known.seq < mark.seq:
+            store.add_to_inbox(server.id, gap(source, mark, UNKNOWN))
 
 
 def _restore_connection(

@@ -26,6 +26,9 @@ from channels_workers.layers.types import (
     new_id,
 )
 
+#: What names the lost entries if nobody can know them.
+UNKNOWN = "?"
+
 
 class KeptSend(NamedTuple):
     """Send *payload* to a group with history, whose home is elsewhere and gives it a position.
@@ -56,6 +59,14 @@ class Logged(NamedTuple):
     destination: str
     id: str
     operation: Loggable
+
+
+def gap(source: str, mark: Mark, lost: str) -> list[InboxOperation]:
+    """Return what tells a server that *lost* entries of *source* up to *mark* are missing."""
+    return [
+        InboxOperation(InboxKind.HEARD, source, str(mark).encode()),
+        InboxOperation(InboxKind.GAP, source, lost.encode()),
+    ]
 
 
 @dataclass

@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.memory.incoming import Incoming
+from channels_workers.layers.memory.shard_data import UNKNOWN
 from channels_workers.layers.memory.stores import Stores
 from channels_workers.layers.shards.base import LayerShards
 from channels_workers.layers.shards.puller import Puller
 from channels_workers.layers.shards.types import Applied, Log, LogEntry, Mark, Result
-
-#: What marks the gap when nobody can know what is lost.
-UNKNOWN = "?"
 
 
 class MemoryShards(LayerShards):
@@ -88,8 +86,10 @@ class MemoryShards(LayerShards):
             if (refused := data.refusal(token, source, mark.epoch)) is not None:
                 return refused
             known = data.marks.get(source)
-            is_same = known is None or known.epoch == mark.epoch
-            after = known.seq if known is not None and is_same else 0
+            if known is None:
+                return data.advance(source, mark)
+            is_same = known.epoch == mark.epoch
+            after = known.seq if is_same else 0
             if is_same and mark.seq <= after:
                 return Applied(Result.REPEATED, known)
             plan = Incoming(store, self._capacity_of)

@@ -61,7 +61,8 @@ class LayerShards(ABC):
     def note_gap(self, destination: str, token: str, source: str, mark: Mark) -> Applied:
         """Raise the mark of *source*: the log has lost entries up to *mark*, or begins with it.
 
-        The servers of *destination* learn of the gap.
+        The servers of *destination* learn of the gap, unless it had no mark of *source* before:
+        then nobody there has missed anything.
         """
 
     @abstractmethod

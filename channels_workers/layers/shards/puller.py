@@ -102,7 +102,7 @@ class Puller:
     def carry_out(self, source: str, mark: Mark | None, log: Log) -> bool:
         """Apply what was read after *mark*; return whether anything came of it."""
         after = mark.seq if mark is not None and mark.epoch == log.epoch else 0
-        is_new = mark is not None and mark.epoch != log.epoch
+        is_new = mark is None or mark.epoch != log.epoch
         call = self.destination, self.token, source
         if log.first > after + 1 or (is_new and not log.entries):
             done = self._shards.note_gap(*call, Mark(log.epoch, log.first - 1))

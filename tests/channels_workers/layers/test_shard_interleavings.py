@@ -1,150 +1,176 @@
-"""Shards in Redis under random interleavings: lost replies, losses of data, servers that lag.
+"""Random interleavings keep the promises of several shards. `shard_machine` has the model."""
 
-Each member hears each message at most once, and those of a shard in order. It misses one only if
-its server has learned of a gap in the log of that shard.
-"""
+import logging
+from collections.abc import Callable, Iterator
 
-import random
-from collections.abc import Callable
-from contextlib import suppress
-from itertools import count
-from typing import Any
-
+import hypothesis
 import pytest
+from hypothesis.stateful import run_state_machine_as_test
 
-from channels_workers.exceptions import LayerUnavailable
-from channels_workers.layers.shards.types import Mark, Result
-from channels_workers.layers.types import InboxKind
-from tests.channels_workers.layers.shard_fixtures import make_site, redis_servers, site
-from tests.channels_workers.layers.shard_member import Member, lose, recover, say
-from tests.channels_workers.layers.shard_site import NAMES, TOKEN, ShardSite
+from channels_workers.layers.memory.shards import MemoryShards
+from tests.channels_workers.layers.broken_shards import (
+    WithoutEpoch,
+    WithoutLease,
+    WithoutMark,
+    WithoutPast,
+)
+from tests.channels_workers.layers.shard_faults import ShardMachine
+from tests.channels_workers.layers.test_interleavings import SETTINGS, nothing_is_dead_lettered
 
-__all__ = ["make_site", "redis_servers", "site"]
+__all__ = ["nothing_is_dead_lettered"]
 
-STEPS = 150
-
-
-class Machine:
-    """Takes random steps, and remembers what each member must hear."""
-
-    def __init__(self, site: ShardSite, seed: int) -> None:
-        self.site, self.random = site, random.Random(seed)
-        self.numbers = count(1)
-        self.members = [Member(site, name) for name in ("a", "b", "b", "c")]
-        self.sent: dict[str, list[int]] = {name: [] for name in NAMES}
-        self.gaps: dict[Member, set[str]] = {member: set() for member in self.members}
-        for member in self.members:
-            self._watch(member)
-
-    def _watch(self, member: Member) -> None:
-        action = member.server._actions[InboxKind.GAP]
-        run = action.run
-
-        def noted(operation: Any, entry: str) -> None:
-            self.gaps[member].add(operation.target)
-            run(operation, entry)
-
-        action.run = noted
-
-    def shard(self) -> str:
-        return self.random.choice(NAMES)
-
-    # The steps
-
-    def send(self) -> None:
-        name = self.shard()
-        for _ in range(self.random.randint(1, 4)):
-            number = next(self.numbers)
-            say(self.site, number, name=name)
-            self.sent[name].append(number)
-
-    def pull(self) -> None:
-        """Apply a part of a log, perhaps one that was applied before."""
-        name = self.shard()
-        for source, mark in self.site.shards.marks(name).items():
-            back = self.random.choice([0, 0, 0, 1, 3])
-            self.pull_from(name, source, mark, max(0, mark.seq - back))
-
-    def pull_from(self, name: str, source: str, mark: Mark, after: int) -> bool:
-        """Do what a puller does; return whether there was anything."""
-        most = self.random.randint(1, 6)
-        log = self.site.shards.read_log(source, Mark(mark.epoch, after), most, 0)
-        after = after if log.epoch == mark.epoch else 0
-        if log.first > after + 1 or (log.epoch != mark.epoch and not log.entries):
-            self.site.shards.note_gap(name, TOKEN, source, Mark(log.epoch, log.first - 1))
-            return True
-        if log.entries:
-            done = self.site.shards.apply(name, TOKEN, source, log.epoch, log.entries)
-            assert done.result in (Result.APPLIED, Result.REPEATED)
-        return bool(log.entries)
-
-    def read(self) -> None:
-        self.random.choice(self.members).read(self.random.randint(1, 3))
-
-    def heartbeat(self) -> None:
-        self.random.choice(self.members).heartbeat()
-
-    def trim(self) -> None:
-        name = self.shard()
-        for source, mark in self.site.shards.marks(name).items():
-            seq = max(0, mark.seq - self.random.choice([0, 5]))
-            self.site.shards.trim(source, name, Mark(mark.epoch, seq))
-
-    def lose(self) -> None:
-        """Empty a shard. Its servers register again in any order, and lag as before."""
-        name = self.shard()
-        lose(self.site, name)
-        theirs = [member for member in self.members if member.name == name]
-        self.random.shuffle(theirs)
-        for member in theirs:
-            member.restore()
-        recover(self.site, name)
-
-    def lose_all_but_late(self) -> None:
-        """Empty a shard; a server registers again after the others, and after some pulls."""
-        name = "b"
-        lose(self.site, name)
-        first, late = (member for member in self.members if member.name == name)
-        first.restore()
-        recover(self.site, name)
-        self.pull()
-        self.pull()
-        late.restore()
-
-    def run(self) -> None:
-        often: list[Callable[[], None]] = [self.send, self.pull, self.pull, self.read, self.read]
-        seldom = [self.heartbeat, self.trim, self.lose, self.lose_all_but_late]
-        for _ in range(STEPS):
-            step = self.random.choice(seldom if self.random.random() < 0.15 else often)
-            with suppress(LayerUnavailable):  # nobody has registered yet, or all register again
-                step()
-        self.finish()
-
-    def finish(self) -> None:
-        """Let all logs and inboxes come to an end."""
-        while [
-            name
-            for name in NAMES
-            for source, mark in self.site.shards.marks(name).items()
-            if self.pull_from(name, source, mark, mark.seq)
-        ]:
-            pass
-        for member in self.members:
-            member.read()
-
-    def check(self) -> None:
-        for member in self.members:
-            numbers = member.numbers
-            assert len(numbers) == len(set(numbers))
-            for name, sent in self.sent.items():
-                heard = [number for number in numbers if number in set(sent)]
-                assert heard == sorted(heard)
-                if name != member.name and heard != sent:
-                    assert name in self.gaps[member], (name, member.name, sent, heard)
+#: How long sources keep what was applied (s): not at all, or longer than a test.
+NEVER, ALWAYS = 0.0, 1000.0
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_random_interleavings(seed: int, site: ShardSite) -> None:
-    machine = Machine(site, seed)
-    machine.run()
-    machine.check()
+@pytest.fixture(autouse=True)
+def _no_log_lines() -> Iterator[None]:
+    logging.disable(logging.WARNING)  # each gap has one
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def test_shards_keep_the_promises() -> None:
+    limits = hypothesis.settings(SETTINGS, max_examples=150, stateful_step_count=50)
+    run_state_machine_as_test(ShardMachine, settings=limits)
+
+
+# By hand
+
+
+def start(keeps: float = NEVER, kind: type[MemoryShards] = MemoryShards) -> ShardMachine:
+    """Two shards, "0" and "1". Sockets 0 and 2 are on "0", 1 and 3 on "1", all in a group."""
+
+    class ByHand(ShardMachine):
+        make_shards = staticmethod(lambda stores: kind(stores, lambda channel: 1000))
+
+    machine = ByHand()
+    machine.start(2, keeps)
+    return machine
+
+
+def send(machine: ShardMachine, shard: str, target: str = "red") -> None:
+    before = machine.stores.data(shard).log.last
+    step = machine._send(target, shard)
+    machine.layer.by_name[shard].apply([step[0]])
+    machine._note_effects(shard, before, [step])
+
+
+def end(machine: ShardMachine) -> None:
+    machine.all_calm()
+    machine.teardown()
+
+
+def lose(machine: ShardMachine, shard: int) -> None:
+    machine.lose(shard, is_old=False, is_quick=True)
+
+
+def a_puller_dies_after_it_has_applied(machine: ShardMachine) -> None:
+    """Servers skip what they have heard, but an ordinary channel would get a message twice."""
+    assert machine.work_home == "0"
+    send(machine, "1")
+    machine._pull_log("0", "1", "dies after")
+    end(machine)
+
+
+def a_source_begins_anew(machine: ShardMachine) -> None:
+    send(machine, "0")
+    machine.pull_all()
+    lose(machine, 0)
+    send(machine, "0")
+    end(machine)
+
+
+def a_frozen_puller_wakes(machine: ShardMachine) -> None:
+    send(machine, "0")
+    machine._pull_log("1", "0", "freezes")
+    machine.wake(0)
+    end(machine)
+
+
+def a_double_wakes_when_its_epoch_is_over(machine: ShardMachine) -> None:
+    send(machine, "0")
+    machine._pull_log("1", "0", "is doubled")
+    machine.pull_all()
+    machine.read_inbox(1)
+    lose(machine, 0)
+    machine.pull_all()
+    machine.read_inbox(1)
+    machine.wake(0)
+    end(machine)
+
+
+SEQUENCES = [
+    (a_puller_dies_after_it_has_applied, WithoutMark),
+    (a_source_begins_anew, WithoutEpoch),
+    (a_frozen_puller_wakes, WithoutLease),
+    (a_double_wakes_when_its_epoch_is_over, WithoutPast),
+]
+
+
+@pytest.mark.parametrize(("sequence", "broken"), SEQUENCES)
+def test_the_machine_notices_what_is_missing(
+    sequence: Callable[[ShardMachine], None], broken: type[MemoryShards]
+) -> None:
+    sequence(start())
+    with pytest.raises(AssertionError):
+        sequence(start(kind=broken))
+
+
+def test_servers_skip_what_they_have_heard() -> None:
+    machine = start(ALWAYS)
+    send(machine, "0")
+    machine.pull_all()
+    machine.read_inbox(1)  # one of the two servers on "1"
+    lose(machine, 1)
+    assert machine.stores.data("1").marks["0"].seq == 0
+    machine.all_calm()
+    assert [socket.received for socket in machine.sockets.values()] == [[1]] * 4
+    machine.teardown()
+
+
+def test_what_a_lost_shard_had_not_read_is_a_gap_if_it_is_trimmed() -> None:
+    machine = start(NEVER)
+    send(machine, "0")
+    machine.pull_all()
+    machine.read_inbox(1)
+    lose(machine, 1)
+    machine.all_calm()
+    assert [node.lost_from("1") for node in machine.nodes] == [1, 0, 1, 0]
+    assert [len(node.gaps) for node in machine.nodes] == [1, 0, 1, 1]
+    machine.teardown()
+
+
+def test_a_source_that_was_lost_before_its_first_entry_was_pulled_is_a_gap() -> None:
+    machine = start()
+    send(machine, "0")
+    lose(machine, 0)
+    machine.all_calm()
+    assert [len(node.gaps) for node in machine.nodes] == [0, 1, 0, 1]
+    machine.teardown()
+
+
+def test_servers_that_register_late_are_told_of_what_they_missed() -> None:
+    machine = start()
+    machine.lose(1, is_old=False, is_quick=False)
+    machine.end_recovery(1)
+    send(machine, "0")
+    machine.pull_all()
+    machine.register_again(1)
+    lose(machine, 0)
+    machine.pull_all()
+    end(machine)
+
+
+def test_a_log_over_its_limit_makes_a_gap_for_a_shard_that_is_away() -> None:
+    machine = start()
+    machine.limit(0, 2)
+    machine.freeze(1)
+    for _ in range(5):
+        send(machine, "0")
+    machine.freeze(1)
+    machine.all_calm()
+    received = [socket.received for socket in machine.sockets.values()]
+    assert received == [[1, 2, 3, 4, 5], [4, 5]] * 2
+    assert {gap.value.partition(":")[2] for gap in machine.nodes[1].gaps} == {"1-3"}
+    machine.teardown()
