@@ -30,6 +30,9 @@ MOST, MOST_BYTES = 1_000, 262_144
 #: A source that does not answer is asked for the beginning of its log again after so long (s).
 ASKED_AGAIN = 5.0
 
+#: A source whose epoch is over for so long (s) has gone back to it, as after a failover.
+PAST_FOR = 30.0
+
 #: The first field of an entry that a flush has written; see ``flush_log.lua``.
 FLUSHED = b"f*"
 
@@ -46,6 +49,7 @@ class RedisShards(LayerShards):
 
     def __init__(self, clients: Mapping[str, Client]) -> None:
         self._clients = clients
+        self._past_since: dict[tuple[str, str], tuple[str, float]] = {}
         self._asked_at: dict[str, float] = {}  # when a source did not answer
 
     def names(self) -> Sequence[str]:
@@ -127,6 +131,23 @@ class RedisShards(LayerShards):
             applied = self._apply(destination, [token, source, epoch], part)
             if applied.result not in (Result.APPLIED, Result.REPEATED):
                 break
+        newest = Mark(epoch, entries[-1].seq)
+        return self._unless_past(applied, destination, token, source, newest)
+
+    def _unless_past(
+        self, applied: Applied, destination: str, token: str, source: str, newest: Mark
+    ) -> Applied:
+        """Return *applied*; go on at the *newest* mark, with a gap, if its epoch is long over."""
+        key = destination, source
+        if applied.result is not Result.PAST:
+            self._past_since.pop(key, None)
+            return applied
+        epoch, since = self._past_since.setdefault(key, (newest.epoch, time.monotonic()))
+        if epoch != newest.epoch:
+            del self._past_since[key]
+        elif time.monotonic() > since + PAST_FOR:
+            again: Arguments = [token, source, *newest, "again"]
+            return _read_applied(self._call(destination, "note_gap", again))
         return applied
 
     def _apply(
@@ -162,7 +183,8 @@ class RedisShards(LayerShards):
 
     def note_gap(self, destination: str, token: str, source: str, mark: Mark) -> Applied:
         """Raise the mark of *source* over lost entries; tell the servers of the destination."""
-        return _read_applied(self._call(destination, "note_gap", [token, source, *mark]))
+        noted = _read_applied(self._call(destination, "note_gap", [token, source, *mark, ""]))
+        return self._unless_past(noted, destination, token, source, mark)
 
     def trim(self, source: str, destination: str, mark: Mark) -> None:
         """Note that *destination* needs nothing up to *mark*, and delete what no shard needs."""

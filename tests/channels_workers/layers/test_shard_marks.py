@@ -2,6 +2,9 @@
 
 import time
 
+import pytest
+
+from channels_workers.layers.redis import shards
 from channels_workers.layers.shards.types import LogEntry, Mark, Result
 from channels_workers.layers.types import Join
 from tests.channels_workers.layers.shard_fixtures import make_site, redis_servers, site
@@ -125,3 +128,21 @@ def test_a_source_that_is_away_does_not_stop_the_others(site: ShardSite) -> None
     before = time.monotonic()
     assert site.shards.marks("b").keys() == {"c"}  # it is not asked again at once
     assert time.monotonic() - before < 0.5
+
+
+def test_a_source_that_goes_back_to_an_epoch_is_heard_again(
+    site: ShardSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failover, the former master has answered for a while, and was new to this shard."""
+    servers = room_of(site)
+    sends(site, b"1", b"2")
+    site.pull("b")
+    epoch, entries = site.epoch("a"), site.log("a")
+    site.shards.note_gap("b", TOKEN, "a", Mark("0" * 16, 0))
+    assert site.apply("b", "a", *entries).result is Result.PAST
+    monkeypatch.setattr(shards, "PAST_FOR", 0.0)
+    assert site.apply("b", "a", *entries) == (Result.APPLIED, Mark(epoch, 2))
+    sends(site, b"3")
+    site.pull("b")
+    told = [("groom", b"1"), ("groom", b"2"), ("xa", b"?"), ("xa", b"?"), ("groom", b"3")]
+    assert sent_to(site, servers["b"]) == told
