@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from channels_workers.exceptions import LayerUnavailable
+from channels_workers.exceptions import LayerUnavailable, LayerUnfit
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.history import Joined
@@ -199,9 +199,17 @@ class ShardedLayer(WorkerLayer):
     # The worker side. A shard that is away costs only its own messages.
 
     def check_server(self) -> None:
-        """Raise :class:`LayerUnavailable` unless all shards are usable."""
-        for shard in self.all:
-            shard.check_server()
+        """Raise :class:`LayerUnavailable` if a shard is not usable, or if none answers."""
+
+        def check(shard: WorkerLayer) -> LayerUnfit | None:
+            try:
+                shard.check_server()
+            except LayerUnfit as error:
+                return error
+            return None
+
+        for unfit in filter(None, self.ask_all(check)):
+            raise unfit
 
     def ask_all(self, ask: Callable[[WorkerLayer], Answer]) -> list[Answer]:
         """Return what the shards answer that do; raise the error if none does."""
