@@ -275,3 +275,29 @@ def test_what_a_heartbeat_said_before_a_loss_is_not_heard_after_it(site: ShardSi
     site.pull("b")
     member.read()
     assert member.numbers == [0, 1]
+
+
+def test_a_snapshot_and_a_server_that_know_different_epochs(site: ShardSite) -> None:
+    """All of the log comes again, and nothing counts twice that the snapshot has."""
+    ahead, behind = Member(site), Member(site)
+    site.redis("b").hset(site.key("group:room"), "*work", "")
+    lose(site, "a")
+    recover(site, "a")
+    say(site, 1, 2)
+    epoch = site.epoch("a")
+    site.shards.note_gap("b", TOKEN, "a", Mark(epoch, 0))
+    site.apply("b", "a", *site.log("a"))
+    kept = dump(site)
+    ahead.read()
+    lose(site)
+    put_back(site, kept)
+    behind.restore()
+    ahead.restore()
+    assert site.mark("b", "a") == Mark(epoch, 0)
+    recover(site)
+    site.pull("b")
+    for member in (ahead, behind):
+        member.read()
+        assert member.numbers == [1, 2]
+    assert behind.server.heard.gaps == 1
+    assert len(site.work("b")) == 2

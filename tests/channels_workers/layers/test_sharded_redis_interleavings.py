@@ -1,7 +1,8 @@
 """Shards in Redis under random interleavings: lost replies, losses of data, servers that lag.
 
 Each member hears each message at most once, and those of a shard in order. It misses one only if
-its server has learned of a gap in the log of that shard.
+its server has learned of a gap in the log of that shard. An ordinary channel in the group gets each
+message at most once, though its shard may be set back to an older copy.
 """
 
 import random
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 
 from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.shards.names import home_of_member
 from channels_workers.layers.shards.types import Mark, Result
-from channels_workers.layers.types import InboxKind
+from channels_workers.layers.types import InboxKind, new_id
 from tests.channels_workers.layers.shard_fixtures import make_site, redis_servers, site
 from tests.channels_workers.layers.shard_member import Member, lose, recover, say
 from tests.channels_workers.layers.shard_site import NAMES, TOKEN, ShardSite
@@ -33,6 +35,9 @@ class Machine:
         self.members = [Member(site, name) for name in ("a", "b", "b", "c")]
         self.sent: dict[str, list[int]] = {name: [] for name in NAMES}
         self.gaps: dict[Member, set[str]] = {member: set() for member in self.members}
+        self.work_home = home_of_member("room", "work", NAMES)
+        self.copies: dict[str, dict[bytes, bytes]] = {}
+        self._join_work()
         for member in self.members:
             self._watch(member)
 
@@ -48,6 +53,9 @@ class Machine:
 
     def shard(self) -> str:
         return self.random.choice(NAMES)
+
+    def _join_work(self) -> None:
+        self.site.redis(self.work_home).hset(self.site.key("group:room"), "*work", "")
 
     # The steps
 
@@ -75,7 +83,7 @@ class Machine:
             return True
         if log.entries:
             done = self.site.shards.apply(name, TOKEN, source, log.epoch, log.entries)
-            assert done.result in (Result.APPLIED, Result.REPEATED)
+            assert done.result in (Result.APPLIED, Result.REPEATED), done
         return bool(log.entries)
 
     def read(self) -> None:
@@ -94,11 +102,36 @@ class Machine:
         """Empty a shard. Its servers register again in any order, and lag as before."""
         name = self.shard()
         lose(self.site, name)
+        self._come_back(name)
+
+    def _come_back(self, name: str) -> None:
         theirs = [member for member in self.members if member.name == name]
         self.random.shuffle(theirs)
         for member in theirs:
             member.restore()
         recover(self.site, name)
+        if name == self.work_home:
+            self._join_work()
+
+    def copy(self) -> None:
+        """Remember the data of a shard."""
+        name = self.shard()
+        client: Any = self.site.redis(name)
+        self.copies[name] = {key: client.dump(key) for key in client.scan_iter()}
+
+    def set_back(self) -> None:
+        """Restart a shard with the copy of its data."""
+        if not self.copies:
+            return
+        name = self.random.choice(list(self.copies))
+        client: Any = self.site.redis(name)
+        client.flushall()
+        for key, value in self.copies.pop(name).items():
+            client.restore(key, 0, value)
+        client.set(self.site.key("run"), "another run")
+        known = (f"worker{name}", "", self.site.epoch(name), 1, new_id())
+        assert self.site.call(name, "heartbeat", *known)[0] == b"lost"
+        self._come_back(name)
 
     def lose_all_but_late(self) -> None:
         """Empty a shard; a server registers again after the others, and after some pulls."""
@@ -107,6 +140,8 @@ class Machine:
         first, late = (member for member in self.members if member.name == name)
         first.restore()
         recover(self.site, name)
+        if name == self.work_home:
+            self._join_work()
         self.pull()
         self.pull()
         late.restore()
@@ -114,6 +149,7 @@ class Machine:
     def run(self) -> None:
         often: list[Callable[[], None]] = [self.send, self.pull, self.pull, self.read, self.read]
         seldom = [self.heartbeat, self.trim, self.lose, self.lose_all_but_late]
+        seldom += [self.copy, self.set_back]
         for _ in range(STEPS):
             step = self.random.choice(seldom if self.random.random() < 0.15 else often)
             with suppress(LayerUnavailable):  # nobody has registered yet, or all register again
@@ -133,6 +169,8 @@ class Machine:
             member.read()
 
     def check(self) -> None:
+        found = [each[b"payload"] for each in self.site.work(self.work_home)]
+        assert len(found) == len(set(found))
         for member in self.members:
             numbers = member.numbers
             assert len(numbers) == len(set(numbers))

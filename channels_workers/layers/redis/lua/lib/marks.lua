@@ -55,18 +55,23 @@ local function note_late(server, shard, of, seq)
   set_mark(shard, of, mark, math.max(once, seq), by, past)
 end
 
--- Note in the recovery of the epoch *known* how far a server has heard the log of a shard. A mark that is
--- older than the recovery is that of a snapshot: once is what its streams have.
+-- Note in the recovery of the epoch *known* how far a server has heard the log of a shard. A mark from
+-- before is that of a snapshot, whose streams have what it says, and no more. If the server knows another
+-- epoch than that, one of them is over, and nobody knows which.
 local function note_heard(server, known, shard, of, seq)
   local marked, mark, once, by, past = mark_of(shard)
-  local is_confirmed = by == known .. "s"
   if not marked then set_mark(shard, of, seq, seq, known, "")
   elseif on_key("GET", recovering) ~= known then note_late(server, shard, of, seq)
   elseif marked == of and by == known then
     set_mark(shard, of, math.min(mark, seq), math.max(once, seq), known, past)
-  elseif marked == of then set_mark(shard, of, math.min(mark, seq), once, known .. "s", past)
-  elseif by == known or is_confirmed then set_mark(shard, "", 0, 0, known, past)
-  else set_mark(shard, of, seq, seq, known, past) end
+  elseif by == known then set_mark(shard, "", 0, 0, known, past)
+  else
+    if marked ~= of then
+      tell_gap(server, shard, "?")
+      seq = 0
+    end
+    set_mark(shard, marked, math.min(mark, seq), once, known .. "s", past)
+  end
 end
 
 -- *heard* is "<shard>:<epoch>:<seq> ...". What a server has missed of a shard that it has not heard of, nobody
