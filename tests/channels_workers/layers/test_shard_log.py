@@ -1,11 +1,14 @@
 """What each step on a shard writes into its log, in Redis."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.commits import requests as commit_requests
+from channels_workers.layers.redis.requests import Request, encode_operations
 from channels_workers.layers.redis.shard import Shard
 from channels_workers.layers.shards.types import Log, Mark, Result
 from channels_workers.layers.types import (
@@ -15,6 +18,7 @@ from channels_workers.layers.types import (
     Join,
     Leave,
     Operation,
+    ProcessInfo,
     Send,
     SendLater,
     Session,
@@ -68,6 +72,32 @@ def test_what_concerns_others_is_one_entry(site: ShardSite) -> None:
         ]
     ]
     assert site.log("b") == site.log("c") == []
+
+
+def test_an_entry_costs_three_commands(site: ShardSite) -> None:
+    """A send that concerns nobody else costs none more than on a single shard."""
+    alone = RedisChannelLayer(hosts=[site.servers["a"].url], prefix="alone", lifeline=False)
+    alone.register("worker", ProcessInfo.this("worker"))
+
+    def commands(layer: RedisChannelLayer, operation: Operation) -> Counter[str]:
+        quads = encode_operations([operation], layer.get_capacity, None, layer.client.shard)
+        request = Request("send", ["id", *quads])
+        layer.client.call(request)  # loads the script
+        layer.client.redis.config_resetstat()
+        layer.client.call(request)
+        found: Any = layer.client.redis.info("commandstats")
+        return Counter(
+            {name.removeprefix("cmdstat_"): each["calls"] for name, each in found.items()}
+        )
+
+    for operation, more in (
+        (Send("work", b""), Counter()),
+        (GroupSend("room", b""), Counter(get=1, hincrby=1, xadd=1)),
+        (Send(ON_B, b""), Counter(get=1, hincrby=1, xadd=1)),
+    ):
+        found = commands(site.layers["a"], operation)
+        assert found - commands(alone, operation) == more
+    alone.disconnect()
 
 
 def test_numbers_have_no_holes(site: ShardSite) -> None:
