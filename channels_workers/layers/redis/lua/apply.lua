@@ -34,7 +34,10 @@ if known ~= of then once = 0 end
 mark = newest
 
 -- The parts of the third value of a group send.
-local parts = {g = "^(%S+) (%d+)$", h = "^(%S+) (%d+:%d+:%d+:%d+:%d+:%d+)$", p = "^(%S+) (%d+:%d+:%d+:%d+:%d+:%d+) (%x+):(%d+)$"}
+local parts = {
+  g = "^(%S+) (%d+)$",
+  h = "^(%S+) (%d+:%d+:%d+:%d+:%d+:%d+)$",
+  p = "^(%S+) (%d+:%d+:%d+:%d+:%d+:%d+) (%x+):(%d+)$"}
 
 local function is_here(channel)
   return string.find(channel, "!", 1, true) ~= nil and not shard_elsewhere(channel)
