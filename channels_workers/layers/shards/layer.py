@@ -211,10 +211,14 @@ class ShardedLayer(WorkerLayer):
         for unfit in filter(None, self.ask_all(check)):
             raise unfit
 
-    def ask_all(self, ask: Callable[[WorkerLayer], Answer]) -> list[Answer]:
-        """Return what the shards answer that do; raise the error if none does."""
+    def ask_all(self, ask: Callable[[WorkerLayer], Answer], process: str = "") -> list[Answer]:
+        """Return what the shards answer that do; raise the error if none does.
+
+        Of a *process* that is a server, only its shard is asked.
+        """
         answers, failure = [], None
-        for shard in self.all:
+        shard = self.by_name.get(shard_of(process) or "")
+        for shard in self.all if shard is None else (shard,):
             try:
                 answers.append(ask(shard))
             except LayerUnavailable as error:
@@ -224,20 +228,20 @@ class ShardedLayer(WorkerLayer):
         return answers
 
     def _register(self, process: str, about: ProcessInfo) -> None:
-        self.ask_all(lambda shard: shard._register(process, about))
+        self.ask_all(lambda shard: shard._register(process, about), process)
 
     def _describe(self, process: str, about: ProcessInfo) -> None:
-        self.ask_all(lambda shard: shard._describe(process, about))
+        self.ask_all(lambda shard: shard._describe(process, about), process)
 
     def _heartbeat(self, process: str) -> Liveness:
         """Raise the counters of *process*; it needs a new id if any shard has lost it."""
-        found = self.ask_all(lambda shard: shard._heartbeat(process))
+        found = self.ask_all(lambda shard: shard._heartbeat(process), process)
         worst = (Liveness.EVICTED, Liveness.LOST)
         return next((liveness for liveness in worst if liveness in found), Liveness.ALIVE)
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
         """End *process* on each shard, unless one of its *consumers* holds a delivery there."""
-        self.ask_all(lambda shard: shard.retire(process, consumers, channels))
+        self.ask_all(lambda shard: shard.retire(process, consumers, channels), process)
 
     def pull_from(
         self, shard: WorkerLayer, channels: Sequence[str], consumer: str, count: int
