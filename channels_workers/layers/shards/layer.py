@@ -217,8 +217,8 @@ class ShardedLayer(WorkerLayer):
         Of a *process* that is a server, only its shard is asked.
         """
         answers, failure = [], None
-        shard = self.by_name.get(shard_of(process) or "")
-        for shard in self.all if shard is None else (shard,):
+        home = self.by_name.get(shard_of(process) or "")
+        for shard in self.all if home is None else (home,):
             try:
                 answers.append(ask(shard))
             except LayerUnavailable as error:
@@ -264,6 +264,21 @@ class ShardedLayer(WorkerLayer):
     def commit(self, finished: Finished) -> Committed:
         """Finish a delivery in one step on its shard."""
         return self.of_delivery(finished.delivery).commit(finished)
+
+    def commit_all(self, finished: Sequence[Finished]) -> list[Committed | Exception]:
+        """Commit on each shard what is there. One that does not answer costs only its own."""
+        by_shard: dict[str, list[int]] = {}
+        for number, each in enumerate(finished):
+            name = self.of_delivery(each.delivery).shard or ""
+            by_shard.setdefault(name, []).append(number)
+        done: dict[int, Committed | Exception] = {}
+        for name, numbers in by_shard.items():
+            try:
+                results = self.by_name[name].commit_all([finished[at] for at in numbers])
+            except LayerUnavailable as error:
+                results = [error] * len(numbers)
+            done.update(zip(numbers, results, strict=True))
+        return [done[number] for number in range(len(finished))]
 
     def change_groups(self, delivery: Delivery, changes: Sequence[Join | Leave]) -> Committed:
         """Join and leave groups now; channels of other shards a moment later."""

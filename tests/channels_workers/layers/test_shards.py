@@ -342,6 +342,28 @@ async def test_a_session_that_another_shard_saved_survives(
     assert processes[1].layer.load_session(recorder.channel) == b"second"
 
 
+async def test_no_shard_waits_behind_a_busy_one(processes: list[Process]) -> None:
+    for process in processes:
+        for number in range(9):
+            await process.layer.send("work", {"n": number})
+    found = [await processes[0].pull("work") for _ in range(9)]
+    assert {delivery.shard for delivery in found[:3]} == {"0", "1", "2"}
+    assert [processes[0].layer.content(each)["n"] for each in found[::3]] == [0, 1, 2]
+
+
+async def test_several_commits_of_several_shards(processes: list[Process], stores: Stores) -> None:
+    for process in processes:
+        await process.layer.send("work", {})
+    held = [await processes[0].pull("work") for _ in processes]
+    held.sort(key=lambda delivery: delivery.shard)
+    stores.freeze("1")
+    done = processes[0].layer.commit_all([Finished(each) for each in [*held, held[0]]])
+    assert isinstance(done.pop(1), LayerUnavailable)
+    assert done == [Committed.DONE, Committed.DONE, Committed.STALE]
+    stores.thaw("1")
+    assert processes[0].layer.commit(Finished(held[1])) is Committed.DONE
+
+
 # What goes to other shards
 
 
