@@ -54,7 +54,7 @@ ROWS = [
     ["bad_replies", "outbox", "registry", "unheard"],
     ["effects"],
     ["layers.memory", "layers.redis"],
-    ["layers.shards", "layers.shards.layer"],
+    ["layers.shards", "layers.shards.interface", "layers.shards.layer"],
     ["layers.shards.admin", "layers.shards.kept", "layers.shards.relays"],
     ["layers", "layers.base"],
     ["layers.channel_layer", "layers.admin", "layers.relays", "layers.shards.puller"],

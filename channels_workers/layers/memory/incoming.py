@@ -21,13 +21,16 @@ from channels_workers.layers.types import (
 class Incoming(Plan):
     """Collects the writes of log entries."""
 
+    _mark = "", Mark("", 0)
+
     def add_entry(self, source: str, epoch: str, entry: LogEntry, shard: str) -> None:
         """Plan the operations of *entry* that are for *shard*, this one."""
         before = {server: len(found) for server, found in self._inboxes.items()}
+        self._mark = source, Mark(epoch, entry.seq)
         for logged in entry.operations:
             if logged.destination in (shard, EVERYWHERE):
                 self._add(logged)
-        mark = str(Mark(epoch, entry.seq)).encode()
+        mark = str(self._mark[1]).encode()
         for server, found in self._inboxes.items():
             if len(found) > (start := before.get(server, 0)):
                 found.insert(start, InboxOperation(InboxKind.HEARD, source, mark))
@@ -48,12 +51,27 @@ class Incoming(Plan):
                 self._send_to_group(group, logged.id, payload)
             case Positioned():
                 self._add_positioned(logged, logged.operation)
-            case Join(group, channel):
+            case Join(group, channel) if self._is_new(channel):
                 self._join(group, channel)
-            case Leave(group, channel):
+            case Leave(group, channel) if self._is_new(channel):
                 self._leave(group, channel)
-            case Session():
-                self.store.save_session(logged.operation)
+            case Session() if not self._is_known(logged.operation.reply_channel):
+                self.save_session(logged.operation)
+
+    def _is_new(self, channel: str) -> bool:
+        """Say whether an ordinary channel has not seen this entry; reply channels skip it."""
+        shard = self.store.shard
+        return "!" in channel or shard is None or not shard.has(*self._mark)
+
+    def _is_known(self, reply: str) -> bool:
+        """Say whether a server had heard this entry when it registered again."""
+        shard, server = self.store.shard, self.store.server_of(reply)
+        return server is None or shard is None or shard.has_heard(server, *self._mark)
+
+    def send(self, message: Delivery) -> None:
+        """Plan to send *message*, unless its ordinary channel has it already."""
+        if self._is_new(message.channel):
+            super().send(message)
 
     def _without_history(self, group: str, message_id: str, payload: bytes) -> None:
         histories, self.histories = self.histories, None

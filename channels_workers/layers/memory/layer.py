@@ -342,11 +342,8 @@ class InMemoryChannelLayer(WorkerLayer):
             plan = Plan(store, self.get_capacity, self.histories)
             plan.add_all(operations, delivery.id)
             store.acknowledge(delivery)
-            elsewhere, is_last = plan.elsewhere, record and record.state == DISCONNECTING
-            if session is not None and not (
-                is_last or (elsewhere is not None and elsewhere.takes(session, ""))
-            ):
-                store.save_session(session)
+            if session is not None and not (record and record.state == DISCONNECTING):
+                (store if store.shard is None else plan).save_session(session)
             if reply and record is not None:
                 plan.finish_order(reply, record, ends=ends)
             plan.write()

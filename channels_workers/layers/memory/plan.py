@@ -31,6 +31,7 @@ from channels_workers.layers.types import (
     Resume,
     Send,
     SendLater,
+    Session,
 )
 
 
@@ -120,6 +121,14 @@ class Plan:
         operation = self.store.finish_order(reply, record, ends=ends)
         if operation and server and server in self.store.counters:
             self._inboxes[server].append(operation)
+
+    def save_session(self, session: Session) -> None:
+        """Save a session on its shard, and let its server keep it, should the shard lose it."""
+        if self.elsewhere is not None and self.elsewhere.takes(session, ""):
+            return
+        self.store.save_session(session)
+        if (server := self.store.server_of(session.reply_channel)) is not None:
+            self.tell_server(server, InboxOperation(InboxKind.KEEP_SESSION, *session))
 
     def write(self) -> None:
         """Write everything."""

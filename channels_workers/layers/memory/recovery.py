@@ -40,7 +40,7 @@ def restore(
     if is_late:
         _tell_late(store, shard, server)
     else:
-        shard.heard.append(dict(server.heard.marks))
+        shard.heard[server.id] = dict(server.heard.marks)
     server.restored()
     return True
 

@@ -135,8 +135,12 @@ class ShardData:
     past: dict[str, deque[str]] = field(default_factory=dict)
     #: The token of the puller, since when and for how long it has the claim.
     claim: tuple[str, float, float] = ("", 0.0, 0.0)
-    #: What each server that has registered again has heard, while processes do that.
-    heard: list[dict[str, Mark]] = field(default_factory=list)
+    #: Up to where the data of the shard itself have the effects of each source. After a loss of
+    #: data, marks may be lower, for servers that have not heard all.
+    own: dict[str, Mark] = field(default_factory=dict)
+    #: What each server that has registered again had heard, and what an older copy of the data
+    #: had applied, under "".
+    heard: dict[str, dict[str, Mark]] = field(default_factory=dict)
 
     @property
     def others(self) -> list[str]:
@@ -165,6 +169,9 @@ class ShardData:
         if known is not None and known.epoch not in ("", mark.epoch):
             self.past.setdefault(source, deque(maxlen=PAST_EPOCHS)).append(known.epoch)
         self.marks[source] = mark
+        own = self.own.get(source)
+        if own is None or own.epoch != mark.epoch or own.seq < mark.seq:
+            self.own[source] = mark
         return Applied(Result.APPLIED, mark)
 
     def heard_operations(self) -> list[InboxOperation]:
@@ -178,15 +185,28 @@ class ShardData:
     def begin_anew(self, *, is_copy: bool) -> None:
         """Begin after a loss of data. This is an older copy, or worth nothing."""
         self.log = ShardLog(most_entries=self.log.most_entries, most_bytes=self.log.most_bytes)
-        self.heard = [self.marks] if is_copy else []
-        self.past = self.past if is_copy else {}
+        self.heard = {"": self.marks} if is_copy else {}
+        if not is_copy:
+            self.past, self.own = {}, {}
         self.marks, self.claim = {}, ("", 0.0, 0.0)
 
     def find_marks(self) -> None:
         """Set the marks to what all servers have heard, once they have registered again."""
-        sources = {source for heard in self.heard for source in heard}
-        self.marks = {source: _lowest(source, self.heard) for source in sources}
-        self.heard = []
+        heard = list(self.heard.values())
+        sources = {source for each in heard for source in each}
+        self.marks = {source: _lowest(source, heard) for source in sources}
+
+    def has(self, source: str, mark: Mark) -> bool:
+        """Say whether the data of the shard itself have the effects of an entry."""
+        return _reaches(self.own.get(source), mark)
+
+    def has_heard(self, server: str, source: str, mark: Mark) -> bool:
+        """Say whether a server had heard an entry when it registered again."""
+        return _reaches(self.heard.get(server, {}).get(source), mark)
+
+
+def _reaches(known: Mark | None, mark: Mark) -> bool:
+    return known is not None and known.epoch == mark.epoch and known.seq >= mark.seq
 
 
 def _lowest(source: str, heard: Sequence[dict[str, Mark]]) -> Mark:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any, ClassVar
 
 from channels_workers.layers.base import WorkerLayer
@@ -37,6 +38,7 @@ class ShardedMemoryLayer(ShardedLayer):
         **config: Any,
     ) -> None:
         self._make, self._config, self._pulls = make, config, pulls
+        self._turns = count()
         self.stores = stores
         super().__init__(self._make_shards(), **config)
         self.clock = OwnClock()
@@ -76,7 +78,7 @@ class ShardedMemoryLayer(ShardedLayer):
         deadline = time.monotonic() + timeout
         with self.stores.changed:
             while True:
-                for shard in self._from_home(consumer):
+                for shard in self._in_turn():
                     if found := self.pull_from(shard, channels, consumer, count):
                         return found
                 left = deadline - time.monotonic()
@@ -84,11 +86,9 @@ class ShardedMemoryLayer(ShardedLayer):
                     return []
                 self.stores.changed.wait(left)
 
-    def _from_home(self, consumer: str) -> list[WorkerLayer]:
-        """Return all shards; the thread of *consumer* has one as its home."""
-        thread = consumer.rpartition(".")[2]
-        start = int(thread) % len(self.by_name) if thread.isdigit() else 0
-        shards = list(self.by_name.values())
+    def _in_turn(self) -> list[WorkerLayer]:
+        """Return all shards. Each is the first one in turn, so a busy one delays no other."""
+        shards, start = list(self.by_name.values()), next(self._turns) % len(self.by_name)
         return shards[start:] + shards[:start]
 
     async def _receive_ordinary(self, channel: str) -> Content:

@@ -6,25 +6,19 @@ What a call does to other shards goes through their logs; see
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from channels_workers.exceptions import LayerUnavailable, LayerUnfit
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.codec import Content
 from channels_workers.layers.history import Joined
-from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.shards.base import LayerShards
-from channels_workers.layers.shards.kept import ShardedKept
+from channels_workers.layers.shards.interface import ShardedInterface
 from channels_workers.layers.shards.names import home_of, shard_of
-from channels_workers.layers.shards.relays import ShardedRelays
 from channels_workers.layers.types import (
-    Closed,
     Committed,
-    Connection,
     Delivery,
     Finished,
     Join,
@@ -32,169 +26,19 @@ from channels_workers.layers.types import (
     Liveness,
     Operation,
     ProcessInfo,
-    Published,
-    ReplyKind,
     Resume,
     Session,
     Statistics,
-    server_of,
 )
 
 Answer = TypeVar("Answer")
 
 
-class ShardedLayer(WorkerLayer):
-    """A layer whose data are on *by_name*: layers of one shard each, with their :attr:`shard` set.
-
-    A process has a server on its home shard, and on others once it adopts a kept connection there.
-    """
+class ShardedLayer(ShardedInterface):
+    """A layer of several shards."""
 
     #: The logs between the shards.
     shards: LayerShards
-
-    def __init__(self, by_name: Mapping[str, WorkerLayer], **config: Any) -> None:
-        super().__init__(**config)
-        self.by_name = dict(by_name)
-        self.set_sides()
-
-    def set_sides(self) -> None:
-        """Make the sides that send calls to those of the shards; no home is chosen yet."""
-        self._home_shard: WorkerLayer | None = None
-        self.kept = ShardedKept(self.by_name, self.home)
-        self.relays = ShardedRelays({name: it.relays for name, it in self.by_name.items()})
-
-    def home(self) -> WorkerLayer:
-        """Return the home shard of this process, which it chooses at the first call."""
-        if self._home_shard is None:
-            self._home_shard = self.by_name[self.choose_home()]
-        return self._home_shard
-
-    @abstractmethod
-    def choose_home(self) -> str:
-        """Return the shard that has the fewest connections."""
-
-    @property
-    def all(self) -> Sequence[WorkerLayer]:
-        """All shards."""
-        return tuple(self.by_name.values())
-
-    def of(self, name: str) -> WorkerLayer:
-        """Return the shard of a server or a reply channel, the home shard for other names."""
-        return self.by_name.get(shard_of(name) or "") or self.home()
-
-    def of_delivery(self, delivery: Delivery) -> WorkerLayer:
-        """Return the shard that has *delivery*."""
-        return self.by_name.get(delivery.shard) or self.of(delivery.reply_channel or "")
-
-    # The interface side
-
-    def start_server(self) -> Server:
-        """Return the server of this process on its home shard; start it if there is none."""
-        return self.home().start_server()
-
-    async def first_attempt(self) -> None:
-        """Wait for the first attempt to register the server."""
-        await self.home().first_attempt()
-
-    async def attach(self, connection: Connection, kind: ReplyKind = ReplyKind.SOCKET) -> str:
-        """Return a new reply channel for *connection*."""
-        return await self.home().attach(connection, kind)
-
-    def is_in_group(self, reply_channel: str) -> bool:
-        """Say whether a channel of this process is in any group."""
-        return self.of(reply_channel).is_in_group(reply_channel)
-
-    def leave_groups(self, reply_channel: str) -> None:
-        """Take a channel of this process out of all groups."""
-        self.of(reply_channel).leave_groups(reply_channel)
-
-    def detach(self, reply_channel: str) -> None:
-        """Forget the receiver of *reply_channel*."""
-        self.of(reply_channel).detach(reply_channel)
-
-    def start_publish(
-        self,
-        channel: str,
-        reply_channel: str,
-        order: int,
-        payload: bytes,
-        disconnect_payload: bytes,
-        done: Callable[[Published | Exception], object],
-    ) -> None:
-        """Publish a message of a connection on its shard."""
-        message = (channel, reply_channel, order, payload, disconnect_payload)
-        self.of(reply_channel).start_publish(*message, done)
-
-    async def withdraw(self, reply_channel: str) -> bool:
-        """Delete a request that no worker has taken."""
-        return await self.of(reply_channel).withdraw(reply_channel)
-
-    def tell(self, reply_channel: str, payload: bytes) -> None:
-        """Send *payload* to the consumer that listens to a request."""
-        self.of(reply_channel).tell(reply_channel, payload)
-
-    async def close(self, reply_channel: str, code: int) -> Closed:
-        """End a connection."""
-        return await self.of(reply_channel).close(reply_channel, code)
-
-    async def retire_server(self) -> None:
-        """Retire the servers of this process on all shards."""
-        for shard in self.all:
-            await shard.retire_server()
-
-    def inbox_waits(self) -> float:
-        """Return for how long an inbox of this process was not read to its end (s)."""
-        return max(shard.inbox_waits() for shard in self.all)
-
-    def inbox_lag(self) -> float | None:
-        """Return how old the oldest entry is that this process has reached in an inbox (s)."""
-        lags = [shard.inbox_lag() for shard in self.all]
-        return None if None in lags else max(lag for lag in lags if lag is not None)
-
-    def inbox_entry(self) -> str:
-        """Return the id of the inbox entry that this process carries out, or did last."""
-        return max(shard.inbox_entry() for shard in self.all)
-
-    def inbox_operations(self) -> dict[str, int]:
-        """Return how many operations of each kind came to the servers of this process."""
-        return _summed(shard.inbox_operations() for shard in self.all)
-
-    async def workers(self) -> dict[str, int]:
-        """Return the heartbeat counters of the workers, as the home shard knows them."""
-        return await self.home().workers()
-
-    def _home(self) -> asyncio.AbstractEventLoop | None:
-        return self.home()._home()
-
-    def _register_server(self, server: Server) -> None:
-        self.of(server.id)._register_server(server)
-
-    def _make_home(self, server: Server) -> None:
-        self.of(server.id)._make_home(server)
-
-    def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
-        self.of(server.id)._depart(server, departures)
-
-    async def _until_registered(self) -> None:
-        await self.home()._until_registered()
-
-    # The methods of Channels 4
-
-    async def new_channel(self, prefix: str = "specific") -> str:
-        """Return the name of a new channel that this process receives."""
-        return await self.home().new_channel(prefix)
-
-    async def receive(self, channel: str) -> Content:
-        """Wait for the next message of *channel*."""
-        self.require_valid_channel_name(channel)
-        if server_of(channel) is None:
-            return await self._receive_ordinary(channel)
-        return await self.of(channel).receive(channel)
-
-    async def flush(self) -> None:
-        """Delete everything in all shards."""
-        for shard in self.all:
-            await shard.flush()
 
     # The worker side. A shard that is away costs only its own messages.
 
@@ -211,10 +55,14 @@ class ShardedLayer(WorkerLayer):
         for unfit in filter(None, self.ask_all(check)):
             raise unfit
 
-    def ask_all(self, ask: Callable[[WorkerLayer], Answer]) -> list[Answer]:
-        """Return what the shards answer that do; raise the error if none does."""
+    def ask_all(self, ask: Callable[[WorkerLayer], Answer], process: str = "") -> list[Answer]:
+        """Return what the shards answer that do; raise the error if none does.
+
+        Of a *process* that is a server, only its shard is asked.
+        """
         answers, failure = [], None
-        for shard in self.all:
+        home = self.by_name.get(shard_of(process) or "")
+        for shard in self.all if home is None else (home,):
             try:
                 answers.append(ask(shard))
             except LayerUnavailable as error:
@@ -224,20 +72,20 @@ class ShardedLayer(WorkerLayer):
         return answers
 
     def _register(self, process: str, about: ProcessInfo) -> None:
-        self.ask_all(lambda shard: shard._register(process, about))
+        self.ask_all(lambda shard: shard._register(process, about), process)
 
     def _describe(self, process: str, about: ProcessInfo) -> None:
-        self.ask_all(lambda shard: shard._describe(process, about))
+        self.ask_all(lambda shard: shard._describe(process, about), process)
 
     def _heartbeat(self, process: str) -> Liveness:
         """Raise the counters of *process*; it needs a new id if any shard has lost it."""
-        found = self.ask_all(lambda shard: shard._heartbeat(process))
+        found = self.ask_all(lambda shard: shard._heartbeat(process), process)
         worst = (Liveness.EVICTED, Liveness.LOST)
         return next((liveness for liveness in worst if liveness in found), Liveness.ALIVE)
 
     def retire(self, process: str, consumers: Sequence[str], channels: Sequence[str]) -> None:
         """End *process* on each shard, unless one of its *consumers* holds a delivery there."""
-        self.ask_all(lambda shard: shard.retire(process, consumers, channels))
+        self.ask_all(lambda shard: shard.retire(process, consumers, channels), process)
 
     def pull_from(
         self, shard: WorkerLayer, channels: Sequence[str], consumer: str, count: int
@@ -260,6 +108,21 @@ class ShardedLayer(WorkerLayer):
     def commit(self, finished: Finished) -> Committed:
         """Finish a delivery in one step on its shard."""
         return self.of_delivery(finished.delivery).commit(finished)
+
+    def commit_all(self, finished: Sequence[Finished]) -> list[Committed | Exception]:
+        """Commit on each shard what is there. One that does not answer costs only its own."""
+        by_shard: dict[str, list[int]] = {}
+        for number, each in enumerate(finished):
+            name = self.of_delivery(each.delivery).shard or ""
+            by_shard.setdefault(name, []).append(number)
+        done: dict[int, Committed | Exception] = {}
+        for name, numbers in by_shard.items():
+            try:
+                results = self.by_name[name].commit_all([finished[at] for at in numbers])
+            except LayerUnavailable as error:
+                results = [error] * len(numbers)
+            done.update(zip(numbers, results, strict=True))
+        return [done[number] for number in range(len(finished))]
 
     def change_groups(self, delivery: Delivery, changes: Sequence[Join | Leave]) -> Committed:
         """Join and leave groups now; channels of other shards a moment later."""
@@ -361,14 +224,6 @@ class ShardedLayer(WorkerLayer):
 def named(shard: WorkerLayer, deliveries: Iterable[Delivery]) -> list[Delivery]:
     """Return *deliveries* with the name of their shard."""
     return [delivery._replace(shard=shard.shard or "") for delivery in deliveries]
-
-
-def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for each in counts:
-        for kind, count in each.items():
-            total[kind] = total.get(kind, 0) + count
-    return total
 
 
 def _total(found: Sequence[Statistics]) -> Statistics:

@@ -13,12 +13,11 @@ class WithoutMark(MemoryShards):
     def apply(
         self, destination: str, token: str, source: str, epoch: str, entries: Sequence[LogEntry]
     ) -> Applied:
-        marks = self.stores.data(destination).marks
-        before = dict(marks)
+        data = self.stores.data(destination)
+        before = dict(data.marks), dict(data.own)
         applied = super().apply(destination, token, source, epoch, entries)
         if applied.result is Result.APPLIED:
-            marks.clear()
-            marks.update(before)
+            data.marks, data.own = before
         return applied
 
 

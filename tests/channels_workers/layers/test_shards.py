@@ -14,7 +14,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.memory import InMemoryChannelLayer, Stores
 from channels_workers.layers.memory.shards import MemoryShards
 from channels_workers.layers.shards import puller
-from channels_workers.layers.shards.names import home_of, is_shard_name, shard_of
+from channels_workers.layers.shards.names import home_of, home_of_member, is_shard_name, shard_of
 from channels_workers.layers.shards.puller import Puller
 from channels_workers.layers.shards.types import Mark
 from channels_workers.layers.types import (
@@ -301,6 +301,67 @@ def test_an_unusable_shard_is_reported_though_another_one_is_away(
     monkeypatch.setattr(layer.by_name["1"], "check_server", fail_with(LayerUnfit("too old")))
     with pytest.raises(LayerUnfit, match="too old"):
         layer.check_server()
+
+
+async def test_a_shard_with_older_data_does_nothing_twice(
+    processes: list[Process], stores: Stores
+) -> None:
+    """A server that had not read all of the older data is told again; an ordinary channel not."""
+    layer, names = processes[0].layer, map("group{}".format, range(99))
+    group = next(name for name in names if home_of_member(name, "work", "012") == "1")
+    recorder = await processes[1].joined(group)
+    await asyncio.sleep(0)  # its server reads that
+    layer.apply([layer.make_join(group, "work")])
+    server = processes[1].layer.start_server()
+    stores.by_name["1"].inbox_listeners.pop(server.id)  # it reads nothing
+    layer.apply([processes[0].group_send(group, n=1)])
+    stores.lose("1", stores.copy("1"))
+    processes[1].layer.home().drain()  # type: ignore[attr-defined]
+    stores.recovered("1")
+    processes[1].layer.home().drain()  # type: ignore[attr-defined]
+    assert recorder.messages == [{"n": 1}]
+    assert layer.length("work") == 1
+    layer.apply([processes[0].group_send(group, n=2)])
+    assert layer.length("work") == 2
+    assert server.heard.gaps == 0
+
+
+async def test_a_session_that_another_shard_saved_survives(
+    processes: list[Process], stores: Stores
+) -> None:
+    recorder = await processes[1].connected()
+    recorder.snapshot = snapshot_of(recorder)  # type: ignore[method-assign]
+    for payload in (b"first", b"second"):
+        await processes[0].layer.send("work", {})
+        session = Session(recorder.channel, payload)
+        assert await processes[0].commit(await processes[0].pull(), session=session)
+    await asyncio.sleep(0)  # its server reads them
+    stores.lose("1")
+    await asyncio.sleep(0)
+    stores.recovered("1")
+    assert processes[1].layer.load_session(recorder.channel) == b"second"
+
+
+async def test_no_shard_waits_behind_a_busy_one(processes: list[Process]) -> None:
+    for process in processes:
+        for number in range(9):
+            await process.layer.send("work", {"n": number})
+    found = [await processes[0].pull("work") for _ in range(9)]
+    assert {delivery.shard for delivery in found[:3]} == {"0", "1", "2"}
+    assert [processes[0].layer.content(each)["n"] for each in found[::3]] == [0, 1, 2]
+
+
+async def test_several_commits_of_several_shards(processes: list[Process], stores: Stores) -> None:
+    for process in processes:
+        await process.layer.send("work", {})
+    held = [await processes[0].pull("work") for _ in processes]
+    held.sort(key=lambda delivery: delivery.shard)
+    stores.freeze("1")
+    done = processes[0].layer.commit_all([Finished(each) for each in [*held, held[0]]])
+    assert isinstance(done.pop(1), LayerUnavailable)
+    assert done == [Committed.DONE, Committed.DONE, Committed.STALE]
+    stores.thaw("1")
+    assert processes[0].layer.commit(Finished(held[1])) is Committed.DONE
 
 
 # What goes to other shards
