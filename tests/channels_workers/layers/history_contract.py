@@ -342,10 +342,11 @@ class HistoryContract:
         size = len(make_layer().encode({"n": 1})) + MESSAGE_COST
         total = 3 * (size + HISTORY_COST)
         process = Process(make_layer(history={"room-*": {}}, history_bytes=total))
-        names = map("room-{}".format, range(99))
+        names = map("room-{:02}".format, range(99))
         first, second, third, last = [name for name in names if home_of(name, "012") == "0"][:4]
         for group in (first, second, third):  # all have one home, among two shards or three
             await say(process, 1, group=group)
+        await asyncio.sleep(0.002)  # what is used in one millisecond has no order
         sends = [process.group_send(group, n=1) for group in (last, first)]
         await asyncio.to_thread(process.layer.apply, sends)
         status = process.layer.admin.status()
