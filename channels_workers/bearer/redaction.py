@@ -27,7 +27,8 @@ ACCESS = "uvicorn.access"
 #: Each begins with a group that stays.
 _FORMS = (
     r"(\btoken\.)[A-Za-z0-9_-]{8,}",  # a subprotocol
-    r"(\bresume\.)[0-9a-f]{16}(?:!|%21)[\w.!-]+",  # another one, which resumes a connection
+    # Another one, which resumes a connection.
+    r"(\bresume\.)(?:[a-z0-9]{1,8}-)?[0-9a-f]{16}(?:!|%21)[\w.!-]+",
     r"(\bbearer\s+)[^\s\"',]{16,}",
     r"(\"token\\*\"\s*:\s*\\*\")[^\"\\]*",  # a frame, perhaps quoted
     r"((?<![\w-])eyJ)[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]*",  # a JWT, wherever it is

@@ -96,6 +96,9 @@ class WorkerLayer(ChannelLayer):
     #: The side that keeps connections whose client was lost.
     kept: LayerKept
 
+    #: The name of the shard whose data this layer has, None if there is only one.
+    shard: str | None = None
+
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
         self._previous_ids: deque[str] = deque(maxlen=PREVIOUS_IDS)
@@ -124,7 +127,7 @@ class WorkerLayer(ChannelLayer):
         """
         with self._lock:  # views in threads open channels too, each in its own loop
             if self._server is None:
-                server = Server(self.codec)
+                server = Server(self.codec, self.shard)
                 self._register_server(server)
                 self._server = server
             server = self._server

@@ -50,7 +50,9 @@ CROWDED = (
 MOST_FRAMES = 10**15
 
 #: Matches the reply channel of a kept connection, which clients may have made up.
-is_kept_channel = re.compile(r"[0-9a-f]{16}!kept\.[0-9]{1,7}\.[0-9a-f]{16}").fullmatch
+is_kept_channel = re.compile(
+    r"(?:[a-z0-9]{1,8}-)?[0-9a-f]{16}!kept\.[0-9]{1,7}\.[0-9a-f]{16}"
+).fullmatch
 
 
 class Parked(Enum):

@@ -16,6 +16,8 @@ from channels_workers.layers.history import Position
 from channels_workers.layers.kept import Kept, KeptChannels
 from channels_workers.layers.mailboxes import Mailbox
 from channels_workers.layers.positions import MemberPositions, stamp
+from channels_workers.layers.shards.heard import Heard
+from channels_workers.layers.shards.names import id_on
 from channels_workers.layers.types import (
     Connection,
     ConnectionSnapshot,
@@ -82,8 +84,8 @@ class Server:
     Operations come in the order of the inbox.
     """
 
-    def __init__(self, codec: Codec) -> None:
-        self.id = new_id()
+    def __init__(self, codec: Codec, shard: str | None = None) -> None:
+        self.id = id_on(shard, new_id())
         self.codec = codec
         #: All receivers by channel; each is a connection or a mailbox, too.
         self.receivers: dict[str, Receiver] = {}
@@ -110,6 +112,8 @@ class Server:
         #: Whether an entry announced a flush; for the reader of the inbox, which resets it.
         self.was_flushed = False
         self.kept = KeptChannels(self)
+        #: What came from other shards.
+        self.heard = Heard()
         self._left: list[Departure] = []  # of connections that have moved away
         self.aside = Aside(logger, CURE)
         #: The newest unreadable data, until the layer takes them.
@@ -128,6 +132,8 @@ class Server:
             InboxKind.REPLAY: Action(self._replay),
             InboxKind.MOVED: Action(self._move),
             InboxKind.HAND_OVER: Action(self._take_over),
+            InboxKind.HEARD: Action(self.heard.note),
+            InboxKind.GAP: Action(self.heard.note_gap),
         }
 
     # Channels
@@ -234,7 +240,12 @@ class Server:
         self.entry = entry.id
         for found in entry.unreadable:
             self._set_aside(found)
-        for operation in entry.operations:
+        operations = entry.operations
+        if operations and operations[0].kind is InboxKind.HEARD:
+            operations, joined = self.heard.sift(operations)
+            self.last_join.update(dict.fromkeys(joined, entry.id))
+            touched.update(joined)
+        for operation in operations:
             if operation.kind in GROUP_CHANGES:
                 touched.add(operation.target)
             action = self._actions[operation.kind]

@@ -47,7 +47,7 @@ POSITIONS = "positions"
 #: The feature of a process that knows kept connections; ``adopt.lua`` has the same word.
 RESUMES = "resumes"
 
-_is_id = re.compile(r"[0-9a-f]{16}").fullmatch
+_is_id = re.compile(r"(?:[a-z0-9]{1,8}-)?[0-9a-f]{16}").fullmatch
 
 #: The keys of which a reply to a socket must have one.
 REPLY_KEYS = frozenset(("accept", "text", "bytes", "close", "expires"))
@@ -179,6 +179,9 @@ class InboxKind(StrEnum):
     #: Only in the inboxes of servers with the feature ``RESUMES``.
     MOVED = "m"
     HAND_OVER = "o"
+    #: Only in layers with several shards.
+    HEARD = "h"
+    GAP = "x"
 
 
 class InboxOperation(NamedTuple):
@@ -199,6 +202,10 @@ class InboxOperation(NamedTuple):
     MOVED                   the kept connection *target* is at another server now; *value* is
                             ``<server>:<frames that its client has>``
     HAND_OVER               what the former server had for the kept connection *target*
+    HEARD                   up to the next HEARD, operations are those of an entry in the log of the
+                            shard *target*; *value* is ``<epoch>:<seq>`` of that entry
+    GAP                     entries in the log of the shard *target* are lost: *value* names them,
+                            as ``<epoch>:<first>-<last>``, or is ``?``
     ======================  =========================================================
     """
 
@@ -247,7 +254,8 @@ class Delivery(NamedTuple):
     (the first one may have died before it began this message),
     *failures* those with a transient error.
 
-    *position* is set on a message to an ordinary channel in a group with history.
+    *position* is set on a message to an ordinary channel in a group with history. *shard* has the
+    delivery, if the layer has several.
     """
 
     channel: str
@@ -263,6 +271,7 @@ class Delivery(NamedTuple):
     deaths: int = 0
     failures: int = 0
     position: str = ""
+    shard: str = ""
 
 
 class Finished(NamedTuple):

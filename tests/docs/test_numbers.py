@@ -142,9 +142,11 @@ def test_most_modules_have_a_test_file_of_their_name() -> None:
     assert "most modules have a test file of their name" in page("project/developing").text
 
 
-def test_a_second_key_is_passed_to_scripts_and_only_epoch_reads_it() -> None:
-    readers = [
-        file.name for file in LUA.rglob("*.lua") if re.search(r"KEYS\[2\]", file.read_text())
-    ]
-    assert readers == ["epoch.lua"]
-    assert "`KEYS[2]`" in page("project/developing").text
+@pytest.mark.parametrize(("key", "readers"), [("KEYS[2]", ["epoch.lua"]), ("KEYS[3]", ["log.lua"])])
+def test_further_keys_are_passed_to_scripts_and_few_includes_read_them(
+    key: str, readers: list[str]
+) -> None:
+    files = {file.name: file.read_text() for file in LUA.rglob("*.lua")}
+    code = {name: re.sub("^--.*", "", text, flags=re.MULTILINE) for name, text in files.items()}
+    assert sorted(name for name, text in code.items() if key in text) == readers
+    assert f"`{key}`" in page("project/developing").text

@@ -21,6 +21,7 @@ from channels_workers.layers.admin import LayerAdmin
 from channels_workers.layers.base import FORMAT_VERSION, WorkerLayer
 from channels_workers.layers.channel_layer import ChannelLayer
 from channels_workers.layers.kept import LayerKept
+from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.relays import LayerRelays
 from channels_workers.logs import fields as log_fields
@@ -85,9 +86,9 @@ def test_options_of_the_python_client() -> None:
 
 def test_config_of_the_layers() -> None:
     taken: dict[str, Any] = {}
-    for layer in (RedisChannelLayer, ChannelLayer):
+    for layer in (RedisChannelLayer, InMemoryChannelLayer, ChannelLayer):
         for name, parameter in inspect.signature(layer.__init__).parameters.items():
-            if name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
+            if name not in ("self", "store") and parameter.kind is not parameter.VAR_KEYWORD:
                 taken[name] = parameter.default
     assert defaults_in(page("reference/settings").table("config")) == taken
 

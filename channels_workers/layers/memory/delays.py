@@ -6,7 +6,7 @@ from channels_workers.exceptions import ChannelFull
 from channels_workers.layers.memory import kept
 from channels_workers.layers.memory.plan import Plan
 from channels_workers.layers.memory.store import Later, Store
-from channels_workers.layers.types import FULL_PAUSE, DelayedMessage, Delivery, Due
+from channels_workers.layers.types import FULL_PAUSE, DelayedMessage, Delivery, Due, Send
 
 
 def in_order(store: Store) -> list[tuple[str, Later]]:
@@ -42,8 +42,10 @@ def send_due(store: Store, most: int) -> Due:
 def _send(store: Store, name: str, later: Later) -> bool:
     """Send a message; return False if its channel is full."""
     plan = Plan(store, lambda channel: later.capacity)
+    sent = Send(later.channel, later.payload)
     try:
-        plan.send(Delivery(later.channel, "", "", name, later.payload))
+        if plan.elsewhere is None or not plan.elsewhere.takes(sent, name):
+            plan.send(Delivery(later.channel, "", "", name, later.payload))
     except ChannelFull:
         return False
     del store.delayed[name]

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.core.exceptions import ImproperlyConfigured
+
 from channels_workers import recorder
 from channels_workers.django_parts import is_in_tests
 from channels_workers.exceptions import LayerUnfit
@@ -19,7 +21,9 @@ from channels_workers.layers.kept import Claim
 from channels_workers.layers.memory.admin import MemoryAdmin
 from channels_workers.layers.memory.kept import MemoryKept
 from channels_workers.layers.memory.plan import Plan, dead_letter
+from channels_workers.layers.memory.recovery import restore
 from channels_workers.layers.memory.relays import MemoryRelays
+from channels_workers.layers.memory.sharded import ShardedMemoryLayer
 from channels_workers.layers.memory.store import (
     DISCONNECTING,
     IDLE,
@@ -28,6 +32,7 @@ from channels_workers.layers.memory.store import (
     Stream,
     process_of,
 )
+from channels_workers.layers.memory.stores import Gate, Stores
 from channels_workers.layers.server import Departure, Server
 from channels_workers.layers.types import (
     CONNECT,
@@ -59,6 +64,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: More shards than this are of no use in one process.
+MOST_SHARDS = 16
+
 UNHEARD = (
     "This process sends, and nobody gets it: the channel layer is in the memory of each process, "
     "and no server or worker runs in this one. Set CHANNEL_LAYERS to "
@@ -75,27 +83,44 @@ def _is_for_sockets(operation: Operation) -> bool:
 class InMemoryChannelLayer(WorkerLayer):
     """A channel layer inside one process; it encodes every message, as the Redis layer does.
 
-    Layers with the same *store* are to each other as processes with the same Redis.
+    Layers with the same *store* are to each other as processes with the same Redis. With more than
+    one of *shards*, or with *stores*, the result is a layer of several shards: tests then find out
+    what an application does if it has more than one Redis.
     """
 
     local_only: ClassVar[bool] = True
 
-    def __init__(self, store: Store | None = None, **config: Any) -> None:
+    def __new__(
+        cls,
+        store: Store | None = None,
+        shards: int = 1,
+        stores: Stores | None = None,
+        **config: Any,
+    ) -> Any:
+        """Return a layer, perhaps one with several shards."""
+        if stores is None and shards == 1:
+            return super().__new__(cls)
+        return ShardedMemoryLayer(stores or Stores(_checked(shards)), cls, **config)
+
+    def __init__(self, store: Store | None = None, shards: int = 1, **config: Any) -> None:
         super().__init__(**config)
         self.store = store or Store()
+        self.shard = None if self.store.shard is None else self.store.shard.name
         self.clock = OwnClock()
         self.admin = MemoryAdmin(self.store, self.refusals)
         self.relays = MemoryRelays(self.store, self.get_capacity, self.histories)
         self.kept = MemoryKept(self.store, self.start_server, self.detach)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_unheard_logged = False
+        self._epoch = ""  # of the shard, when the server registered there
+        self._late: list[Departure] = []  # while the shard did not answer
         self._instruments: LayerInstruments | None = None
-        self._is_cut_off = False  # in a forked child: the receivers are in its parent
+        self.is_cut_off = False  # in a forked child: the receivers are in its parent
 
     def begin_in_child(self) -> None:
         """Begin with an empty store: a copy of the parent's store reaches no receiver."""
         super().begin_in_child()
-        self._is_cut_off = self._is_cut_off or bool(self.store.counters)
+        self.is_cut_off = self.is_cut_off or bool(self.store.counters)
         self._loop, self.store = None, Store()
         self.admin = MemoryAdmin(self.store, self.refusals)
         self.relays = MemoryRelays(self.store, self.get_capacity, self.histories)
@@ -129,6 +154,9 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def _register_server(self, server: Server) -> None:
         self._register(server.id, ProcessInfo.this("server"))
+        if self.store.shard is not None:
+            self._epoch = self.store.shard.log.epoch
+            server.heard.marks.update(self.store.shard.marks)
 
     async def _until_registered(self) -> None:
         pass  # it is registered from the start
@@ -148,7 +176,7 @@ class InMemoryChannelLayer(WorkerLayer):
     def drain(self) -> int:
         """Process the inbox; return the number of entries."""
         server = self._server
-        if server is None:
+        if server is None or (self.store.shard is not None and not self._is_open(server)):
             return 0
         entries = self.store.read_inbox(server.id)
         for entry in entries:
@@ -165,7 +193,24 @@ class InMemoryChannelLayer(WorkerLayer):
         server.ended.clear()
         return len(entries)
 
+    def _is_open(self, server: Server) -> bool:
+        """Say whether the shard answers; register again with one that has lost its data."""
+        gate, shard = self.store.changed, self.store.shard
+        if not isinstance(gate, Gate) or shard is None or gate.is_away:
+            return False
+        if self._epoch != shard.log.epoch:
+            self._epoch = shard.log.epoch
+            about, is_late = ProcessInfo.this("server"), not gate.is_recovering
+            with gate.recovery():
+                restore(self.store, shard, server, about, is_late=is_late)
+        late, self._late = self._late, []
+        self._depart(server, late)
+        return not gate.is_recovering
+
     def _depart(self, server: Server, departures: Sequence[Departure]) -> None:
+        if isinstance(self.store.changed, Gate) and self.store.changed.is_closed:
+            self._late += departures
+            return
         for departure in departures:
             self.store.leave(server.id, departure)
 
@@ -240,7 +285,7 @@ class InMemoryChannelLayer(WorkerLayer):
         found = recorder.instruments()
         self._instruments = found.layer if found else None
         with self.store.changed:
-            self._is_cut_off = False
+            self.is_cut_off = False
             self.store.counters[process] = 1
             self.store.process_info[process] = about
 
@@ -298,7 +343,7 @@ class InMemoryChannelLayer(WorkerLayer):
             plan.add_all(operations, delivery.id)
             store.acknowledge(delivery)
             if session is not None and not (record and record.state == DISCONNECTING):
-                store.save_session(session)
+                (store if store.shard is None else plan).save_session(session)
             if reply and record is not None:
                 plan.finish_order(reply, record, ends=ends)
             plan.write()
@@ -362,7 +407,7 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def apply(self, operations: Sequence[Operation], quick: bool = False) -> None:
         """Carry out *operations* now."""
-        if self._is_cut_off:
+        if self.is_cut_off:
             raise LayerUnfit(
                 "This process was forked from one that keeps its channel layer in memory, so no "
                 "receiver gets its messages. Send from the parent, or use "
@@ -375,8 +420,8 @@ class InMemoryChannelLayer(WorkerLayer):
 
     def note_unheard(self) -> None:
         """Log once that nothing in this process hears what it sends; not in tests."""
-        has_ears = self.store.counters or self.store.stream_listeners or is_in_tests()
-        if not has_ears and not self._is_unheard_logged:
+        has_ears = any(store.counters or store.stream_listeners for store in self.store.peers)
+        if not (has_ears or is_in_tests()) and not self._is_unheard_logged:
             self._is_unheard_logged = True
             logger.warning(UNHEARD, extra=fields("not_heard"))
 
@@ -436,6 +481,16 @@ class InMemoryChannelLayer(WorkerLayer):
         self.require_valid_channel_name(channel)
         with self.store.changed:
             return _statistics([self.store.stream(channel)])
+
+
+def _checked(shards: object) -> int:
+    """Return a number of shards, or raise ImproperlyConfigured."""
+    if isinstance(shards, int) and not isinstance(shards, bool) and 1 <= shards <= MOST_SHARDS:
+        return shards
+    raise ImproperlyConfigured(
+        f"`shards` in the CONFIG of CHANNEL_LAYERS must be a number from 1 to {MOST_SHARDS}, not "
+        f"{shards!r}."
+    )
 
 
 def _statistics(streams: Collection[Stream]) -> Statistics:

@@ -9,7 +9,9 @@ from contextlib import suppress
 from channels_workers.conf import configuration
 from channels_workers.exceptions import ChannelFull
 from channels_workers.layers.history import Histories, Joined, Limits, Position
+from channels_workers.layers.memory.elsewhere import Elsewhere
 from channels_workers.layers.memory.histories import History
+from channels_workers.layers.memory.shard_data import Positioned
 from channels_workers.layers.memory.store import KeptData, Later, Record, Store
 from channels_workers.layers.types import (
     CONNECT,
@@ -29,6 +31,7 @@ from channels_workers.layers.types import (
     Resume,
     Send,
     SendLater,
+    Session,
 )
 
 
@@ -56,6 +59,8 @@ class Plan:
         self._lengths: dict[str, int] = {}
         #: The members of changed groups after the changes.
         self._members: dict[str, set[str]] = {}
+        #: What concerns other shards, if there are any.
+        self.elsewhere = None if store.shard is None else Elsewhere(store.shard, histories)
 
     def resume(self, wanted: Resume) -> Joined:
         """Plan the join of a group with history, and what it replays; see ``resume.lua``."""
@@ -96,6 +101,8 @@ class Plan:
     def add_all(self, operations: Sequence[Operation], parent: str) -> None:
         """Plan *operations*; their messages get ids below *parent*."""
         for number, operation in enumerate(operations, 1):
+            if self.elsewhere is not None and self.elsewhere.takes(operation, f"{parent}.{number}"):
+                continue
             match operation:
                 case Send(channel, payload):
                     self.send(Delivery(channel, "", "", f"{parent}.{number}", payload))
@@ -115,6 +122,14 @@ class Plan:
         if operation and server and server in self.store.counters:
             self._inboxes[server].append(operation)
 
+    def save_session(self, session: Session) -> None:
+        """Save a session on its shard, and let its server keep it, should the shard lose it."""
+        if self.elsewhere is not None and self.elsewhere.takes(session, ""):
+            return
+        self.store.save_session(session)
+        if (server := self.store.server_of(session.reply_channel)) is not None:
+            self.tell_server(server, InboxOperation(InboxKind.KEEP_SESSION, *session))
+
     def write(self) -> None:
         """Write everything."""
         store = self.store
@@ -130,6 +145,9 @@ class Plan:
         for server in self._inboxes:
             if server in store.inbox_listeners:
                 store.inbox_listeners[server]()
+        if self.elsewhere is not None and self.elsewhere.write():
+            store.changed.notify_all()
+            store.logged()
 
     def _write_groups(self, entries: Mapping[str, str]) -> None:
         store = self.store
@@ -168,13 +186,18 @@ class Plan:
         due = self.store.clock() + delay
         self._delayed[message_id] = Later(channel, payload, due, self.capacity_of(channel))
 
-    def _send_to_group(self, group: str, message_id: str, payload: bytes) -> None:
+    def _send_to_group(
+        self, group: str, message_id: str, payload: bytes, position: str = ""
+    ) -> None:
         limits = None if self.histories is None else self.histories.limits_of(group)
-        position = ""
-        if limits is not None:
+        if limits is not None and not position:
             history, payloads = self._open(group, limits)
             payloads.append(payload)
-            position = str(Position(history.epoch, history.last + len(payloads)))
+            given = Position(history.epoch, history.last + len(payloads))
+            position = str(given)
+            if self.elsewhere is not None and self.histories is not None:
+                positioned = Positioned(group, payload, self.histories, given)
+                self.elsewhere.note_position(message_id, positioned)
         members = self._members if group in self._members else self.store.groups
         for member in members.get(group, ()):
             if member.startswith("*"):

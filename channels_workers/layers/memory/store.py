@@ -12,6 +12,7 @@ from itertools import count
 from channels_workers.exceptions import ServerEvicted
 from channels_workers.layers.kept import Claim
 from channels_workers.layers.memory.histories import MemoryHistories
+from channels_workers.layers.memory.shard_data import ShardData
 from channels_workers.layers.server import Departure
 from channels_workers.layers.types import (
     KEPT_MARK,
@@ -99,9 +100,20 @@ class Store:
     *clock* returns the time by which delayed messages are due (s since 1970).
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        changed: threading.Condition | None = None,
+        shard: ShardData | None = None,
+    ) -> None:
         self.clock = clock
-        self.changed = threading.Condition(threading.RLock())
+        self.changed = changed or threading.Condition(threading.RLock())
+        #: What it has beside this if it is one of several shards.
+        self.shard = shard
+        #: Called when the log of the shard got an entry, at the end of the step.
+        self.logged: Callable[[], None] = lambda: None
+        #: All stores of the layer.
+        self.peers: Sequence[Store] = (self,)
         #: Called, by server id, when an inbox got an entry; they must not block.
         self.inbox_listeners: dict[str, Callable[[], None]] = {}
         #: Called when any channel got a message; they must not block.
@@ -109,6 +121,10 @@ class Store:
         #: Tokens, each larger than all before: the time (monotonic ns), and a number.
         times = iter(time.monotonic_ns, None)
         self.tokens = map("{:020d}-{:020d}".format, times, count(1))
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin without data."""
         #: Heartbeat counters of the registered processes.
         self.counters: dict[str, int] = {}
         self.process_info: dict[str, ProcessInfo] = {}
@@ -146,6 +162,8 @@ class Store:
             self.streams, self.listened, self.dead_letters = {}, set(), []
             self.delayed = {}
             self.histories.clear()
+            if self.shard is not None:
+                self.shard.log.flush()
             for group, members in list(self.groups.items()):
                 for member in set(members) - (self.counters.keys() - {own}):
                     self.leave_group(group, member)
@@ -202,7 +220,12 @@ class Store:
     def read_inbox(self, server: str) -> list[InboxEntry]:
         """Remove and return all entries of an inbox."""
         with self.changed:
-            return self.inboxes.pop(server, [])
+            entries = self.inboxes.pop(server, [])
+            if self.shard is not None and entries:
+                last = entries[-1]
+                operations = [*last.operations, *self.shard.heard_operations()]
+                entries[-1] = last._replace(operations=operations)
+            return entries
 
     def leave(self, server: str, departure: Departure) -> None:
         """Remove *server* from a group, unless it joined again; see ``leave.lua``."""
@@ -337,7 +360,7 @@ class Store:
                 raise RuntimeError(f"order {order} cannot follow {record.order} ({record.state})")
             record.order, record.state = order, BUSY
             self.records[reply] = record
-            self._publish_order(reply, record, channel, payload)
+            self.publish_order(reply, record, channel, payload)
             self._count_resumes(channel, reply)
             return Published.PUBLISHED
 
@@ -367,13 +390,13 @@ class Store:
                 channel, payload = snapshot.pending
             else:
                 return
-            if not self._is_there(channel, record):
-                self._publish_order(reply, record, channel, payload)
+            if not self.is_there(channel, record):
+                self.publish_order(reply, record, channel, payload)
 
     def _forget_request(self, reply: str, record: Record) -> None:
-        if self._is_there(first_channel(reply), record):
+        if self.is_there(first_channel(reply), record):
             return
-        self._delete_connection(reply)
+        self.delete_connection(reply)
         self.tell_end(reply.partition("!")[0], reply)
 
     def tell_end(self, server: str, reply: str) -> None:
@@ -382,7 +405,8 @@ class Store:
             self.add_to_inbox(server, [InboxOperation(InboxKind.END, reply, b"")])
             self.inbox_listeners.get(server, lambda: None)()
 
-    def _is_there(self, channel: str, record: Record) -> bool:
+    def is_there(self, channel: str, record: Record) -> bool:
+        """Say whether the pending message of a connection waits, or a worker holds it."""
         stream = self.stream(channel)
         return record.token in stream.waiting or record.token in stream.pending
 
@@ -422,7 +446,7 @@ class Store:
             return False
         del self.stream(channel).waiting[record.token]
         self.forget_empty(channel)
-        self._delete_connection(reply)
+        self.delete_connection(reply)
         return True
 
     def tell(self, reply: str, payload: bytes) -> None:
@@ -456,7 +480,7 @@ class Store:
             self._publish_disconnect(reply, record)
             return None
         if ends or record.state == DISCONNECTING:
-            self._delete_connection(reply)
+            self.delete_connection(reply)
             return InboxOperation(InboxKind.END, reply, b"")
         record.state, record.token = IDLE, ""
         return InboxOperation(InboxKind.RELEASE, reply, str(record.order).encode())
@@ -479,7 +503,8 @@ class Store:
         waiting = self.stream(channel).waiting.get(record.token)
         return waiting is None or waiting.attempts + waiting.failures + waiting.deaths > 0
 
-    def _publish_order(self, reply: str, record: Record, channel: str, payload: bytes) -> None:
+    def publish_order(self, reply: str, record: Record, channel: str, payload: bytes) -> None:
+        """Add the next message of a connection to *channel*."""
         record.token = self.add_message(
             Delivery(
                 channel=channel,
@@ -497,9 +522,10 @@ class Store:
     def _publish_disconnect(self, reply: str, record: Record) -> None:
         record.order += 1
         record.state = DISCONNECTING
-        self._publish_order(reply, record, last_channel(reply), record.disconnect_payload)
+        self.publish_order(reply, record, last_channel(reply), record.disconnect_payload)
 
-    def _delete_connection(self, reply: str) -> None:
+    def delete_connection(self, reply: str) -> None:
+        """Delete all data of a connection."""
         for known in (self.records, self.sessions, self.told, self.kept):
             known.pop(reply, None)
 

@@ -32,6 +32,7 @@ from channels_workers.layers.redis.hosts import (
 from channels_workers.layers.redis.requests import Request, load_scripts
 from channels_workers.layers.redis.resp import Command, raised
 from channels_workers.layers.redis.scripts import script
+from channels_workers.layers.redis.shard import Shard
 from channels_workers.layers.types import KEPT_MARK
 from channels_workers.logs import fields
 
@@ -55,6 +56,7 @@ KEPT = (
     ),
     *("aside_logged", "relays", "relayed"),
     *("histories", "history_order"),  # deleted in one step
+    *("logs", "processed", "marks", "puller"),  # else a log would begin again, and pass for known
     *("parked", "lifelines"),
 )
 
@@ -66,15 +68,18 @@ OF_KEPT = (b"kept", b"session")
 
 
 class Client:
-    """A pool of blocking connections to the one Redis that *hosts* names.
+    """A pool of blocking connections to the one Redis that *hosts* names, that of *shard* if given.
 
     *prefix* and the format version begin every key. ``redis`` takes any command; wrap its use in
     :meth:`explained`.
     """
 
-    def __init__(self, hosts: Any, prefix: str) -> None:
+    def __init__(self, hosts: Any, prefix: str, shard: Shard | None = None) -> None:
         self.host = read_hosts(hosts)
         self.prefix = f"{prefix}:{FORMAT_VERSION}:"
+        self.shard = shard
+        #: The key that tells scripts of the other shards, "" if there are none.
+        self.shards = shard.key(self.prefix) if shard else ""
         self._format = f"{prefix}:format"
         self._has_warned = False  # that its user may not run INFO
         self.renew()
@@ -83,7 +88,7 @@ class Client:
         """Begin with a new pool; leave connections of the old one as they are."""
         self.pool = blocking_pool(self.host)
         self.redis = redis.Redis(connection_pool=self.pool)
-        for command in ("XRANGE", "XREVRANGE", "XREADGROUP"):
+        for command in ("XRANGE", "XREVRANGE", "XREADGROUP", "XREAD"):
             self.redis.set_response_callback(command, wire.as_it_is)
         self._quick: redis.Redis | None = None
 
@@ -108,7 +113,7 @@ class Client:
         A *quick* call fails after ``SEND_TIMEOUT``.
         """
         client = self.quick if quick else self.redis
-        command = request.command(self.prefix)
+        command = request.command(self.prefix, shards=self.shards)
         found, began = recorder.current(), time.monotonic()
         with self.explained():
             try:
@@ -119,6 +124,14 @@ class Client:
         if found is not None:
             found.layer.answered([request.script], time.monotonic() - began)
         return reply
+
+    def ask(self, *commands: Command, quick: bool = False) -> list[Any]:
+        """Return the replies to *commands*, in one write; *quick* as in :meth:`call`."""
+        pipeline = (self.quick if quick else self.redis).pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+        with self.explained():
+            return pipeline.execute()
 
     def read(self, command: str, name: str, kind: str, *arguments: str) -> Any:
         """Return the reply to *command* on the key *name*; set the key aside if it is no *kind*."""
@@ -146,7 +159,7 @@ class Client:
         """Load the scripts *names* into Redis."""
         pipeline = make_blocking_pipeline(self.pool)
         try:
-            for reply in pipeline.execute(*load_scripts(names)):
+            for reply in pipeline.execute(*load_scripts(names, self.shards)):
                 raised(reply)
         finally:
             pipeline.release()
@@ -204,7 +217,7 @@ class Client:
     def _check_rights(self) -> None:
         with self.explained():
             self.redis.ping()
-            self.redis.script_load(script("permissions").source)
+            self.redis.script_load(script("permissions", bool(self.shards)).source)
         refused: list[bytes] = self.call(Request("permissions", []))
         if refused:
             names = ", ".join(name.decode().upper() for name in dict.fromkeys(refused[::2]))
@@ -247,6 +260,8 @@ class Client:
                 kind, _, name = key[len(self.prefix.encode()) :].partition(b":")
                 if kind == b"group":
                     self.call(Request("prune_group", [name, own]))
+                elif kind == b"log" and self.shards:
+                    self.call(Request("flush_log", []))
                 elif kind in OF_KEPT and KEPT_MARK.encode() in name:
                     self.call(Request("prune_kept", [name]))
                 elif not _is_kept(kind, name, living) or key == left:

@@ -11,6 +11,7 @@ from channels_workers.layers.redis import wire
 from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.requests import Request, encode_operations
 from channels_workers.layers.redis.resp import Arguments
+from channels_workers.layers.redis.shard import Shard
 from channels_workers.layers.types import Committed, Finished, GroupSend, may_be_refused
 
 #: How much one script commits at most (bytes), and what an operation counts beside its payload: no
@@ -26,6 +27,7 @@ def requests(
     finished: Sequence[Finished],
     capacity_of: Callable[[str], int],
     histories: Histories | None = None,
+    shard: Shard | None = None,
 ) -> list[Request]:
     """Return the requests that commit *finished*, several in each; their replies are lists.
 
@@ -34,7 +36,7 @@ def requests(
     found: list[Request] = []
     merged, left = None, 0
     for each in finished:
-        arguments, size = _encode(each, capacity_of, histories)
+        arguments, size = _encode(each, capacity_of, histories, shard)
         left -= size
         is_alone = len(finished) > 1 and may_be_refused(each.operations)
         if merged is None or left < 0 or is_alone:
@@ -48,12 +50,15 @@ def requests(
 
 
 def _encode(
-    finished: Finished, capacity_of: Callable[[str], int], histories: Histories | None
+    finished: Finished,
+    capacity_of: Callable[[str], int],
+    histories: Histories | None,
+    shard: Shard | None,
 ) -> tuple[Arguments, int]:
     """Return the arguments for one delivery, and what it counts of :data:`MERGED_SIZE`."""
     delivery, operations, session, ends, _ = finished
     saved, payload = session or ("", b"")
-    encoded = encode_operations(operations, capacity_of, histories)
+    encoded = encode_operations(operations, capacity_of, histories, shard)
     arguments: Arguments = [
         9 + len(encoded),
         delivery.channel,

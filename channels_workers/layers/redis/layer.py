@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.clock import LayerClock
 from channels_workers.layers.codec import Content
-from channels_workers.layers.history import Joined
+from channels_workers.layers.history import Histories, Joined
 from channels_workers.layers.redis import commits, kept_requests, requests, told, wire
 from channels_workers.layers.redis.admin import RedisAdmin
 from channels_workers.layers.redis.client import Client
@@ -23,9 +23,11 @@ from channels_workers.layers.redis.relays import RedisRelays
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.session import ServerSession
+from channels_workers.layers.redis.shard import Shard
 from channels_workers.layers.redis.statistics import read_channel, read_global
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
 from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.shards.types import Mark
 from channels_workers.layers.types import (
     KEPT_MARK,
     RESUME,
@@ -55,14 +57,17 @@ class RedisChannelLayer(WorkerLayer):
 
     *hosts* takes the forms of channels-redis, for one server. *prefix* begins every key. Without
     *lifeline*, the death of a process is noticed after 5 s instead of one. The other options are
-    those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`.
+    those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`. A layer of several shards
+    adds *shard*, the one whose data this Redis has.
     """
 
     def __init__(
         self, hosts: Any = None, prefix: str = "channels", lifeline: bool = True, **config: Any
     ) -> None:
+        shard: Shard | None = config.pop("shard", None)
         super().__init__(**config)
-        self.client = Client(hosts, prefix)
+        self.shard = shard.name if shard else None
+        self.client = Client(hosts, prefix, shard)
         self.clock = LayerClock(self.client.time)
         self.streams = Streams(self.client, self.refusals)
         self._registrations = Registrations(self.client, lifeline)
@@ -70,6 +75,10 @@ class RedisChannelLayer(WorkerLayer):
         known = (self.histories, self._registrations)
         self.relays = RedisRelays(self.client, self.get_capacity, *known)
         self.kept = RedisKept(self)
+        #: Finds up to where this shard has heard the logs of the others, if there are several.
+        self.find_marks: Callable[[], Mapping[str, Mark]] = dict
+        #: Calls a script on another shard.
+        self.call_shard: Callable[[str, Request], Any] = _no_shard
         self._server_session: ServerSession | None = None
         self._of_parents: list[ServerSession] = []
 
@@ -294,7 +303,7 @@ class RedisChannelLayer(WorkerLayer):
 
     def commit(self, finished: Finished) -> Committed:
         """Finish a delivery in one step; may be repeated after a connection error."""
-        (request,) = commits.requests([finished], self.get_capacity, self.histories)
+        (request,) = commits.requests([finished], *self._known())
         (reply,) = self.streams.call(request)
         return wire.read_committed(reply, self.get_capacity)
 
@@ -307,19 +316,19 @@ class RedisChannelLayer(WorkerLayer):
     ) -> tuple[list[Committed | Exception], list[Delivery]]:
         """Commit and pull in one write, unless the pull must read pending deliveries first."""
         pull = Pull(tuple(channels), finished[0].delivery.consumer, timeout, count)
-        sent = commits.requests(finished, self.get_capacity, self.histories)
+        sent = commits.requests(finished, *self._known())
         replies, found = self.streams.call_and_pull(sent, pull)
         return commits.results(sent, replies, self.client, self.get_capacity), found
 
     def commit_all(self, finished: Sequence[Finished]) -> list[Committed | Exception]:
         """Commit in one write."""
-        sent = commits.requests(finished, self.get_capacity, self.histories)
+        sent = commits.requests(finished, *self._known())
         return commits.results(sent, self.streams.call_all(sent), self.client, self.get_capacity)
 
     def change_groups(self, delivery: Delivery, changes: Sequence[Join | Leave]) -> Committed:
         """Join and leave groups now; may be repeated after a connection error."""
         held: Arguments = [delivery.channel, delivery.token, delivery.consumer]
-        encoded = requests.encode_operations(changes, self.get_capacity)
+        encoded = requests.encode_operations(changes, *self._known())
         return Committed(self.streams.call(Request("change_groups", held + encoded)).decode())
 
     def resume(
@@ -329,8 +338,24 @@ class RedisChannelLayer(WorkerLayer):
         if self.histories is None:
             raise ValueError("No group of this layer has a history.")
         most = configuration().INBOX_BYTES // 2
-        request = requests.resume(wanted, delivery, self.histories, most)
-        return wire.read_joined(self.streams.call(request, quick))
+        known = wanted, delivery, self.histories, most
+        home, seed = self._home_of_history(wanted.group), "?"
+        if home is None:
+            seed = ""
+        reply = self.streams.call(requests.resume(*known, seed), quick)
+        if home is not None and reply[0] == b"unopened":
+            opened = requests.open_history(wanted.group, wanted.limits, self.histories)
+            seed = ""  # those who come back see a gap
+            with suppress(LayerUnavailable):
+                if epoch := self.call_shard(home, opened).decode():
+                    seed = f"={epoch}"
+            reply = self.streams.call(requests.resume(*known, seed), quick)
+        return wire.read_joined(reply)
+
+    def _home_of_history(self, group: str) -> str | None:
+        """Return the shard that gives messages to *group* positions; None if it is this one."""
+        home = self.client.shard and self.client.shard.home_of(group)
+        return None if home == self.shard else home
 
     def listen(self, reply_channel: str, timeout: float) -> bytes | None:
         """Wait up to *timeout* seconds for what the server tells; in parts of two seconds."""
@@ -378,8 +403,11 @@ class RedisChannelLayer(WorkerLayer):
                 reply = await self._server_session.call(self._send_request(operations))
         wire.read_full(reply.decode(), self.get_capacity)
 
+    def _known(self) -> tuple[Callable[[str], int], Histories | None, Shard | None]:
+        return self.get_capacity, self.histories, self.client.shard
+
     def _send_request(self, operations: Sequence[Operation]) -> Request:
-        encoded = requests.encode_operations(operations, self.get_capacity, self.histories)
+        encoded = requests.encode_operations(operations, *self._known())
         return Request("send", [new_id(), *encoded], repeatable=False)
 
     def connected(self, reply_channels: Iterable[str]) -> set[str]:
@@ -418,3 +446,7 @@ class RedisChannelLayer(WorkerLayer):
         self.require_valid_channel_name(channel)
         with self.client.explained():
             return read_channel(self.client.redis, self.client.prefix, channel)
+
+
+def _no_shard(shard: str, request: Request) -> Any:
+    raise LayerUnavailable(f"Shard {shard} is not known here.")

@@ -27,9 +27,8 @@ from channels_workers.concurrency.threads import Duty
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import redis_py
 from channels_workers.layers.redis.client import ERRORS, Client
-from channels_workers.layers.redis.requests import Request
+from channels_workers.layers.redis.requests import Request, load_scripts
 from channels_workers.layers.redis.resp import ASK_RUN, Argument, run_of
-from channels_workers.layers.redis.scripts import script
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -202,8 +201,10 @@ class Lifeline:
 
         Redis gets all of it at once: a process that stalled in between would look dead.
         """
-        _ask(connection, "SCRIPT", "LOAD", script("lifeline").source)
-        notes = [Request("lifeline", [name, run]).command(self.client.prefix) for name in names]
+        (load,) = load_scripts(["lifeline"], self.client.shards)
+        _ask(connection, *load)
+        known = self.client.prefix, "", None, self.client.shards
+        notes = [Request("lifeline", [name, run]).command(*known) for name in names]
         channels = [self.client.key(f"lifeline:{name}") for name in sorted(names)]
         commands = [*notes, ("SUBSCRIBE", *channels)]
         connection.send_packed_command(connection.pack_commands(commands))

@@ -54,7 +54,9 @@ class RedisRelays(LayerRelays):
         """Carry out *sends*, each once."""
         arguments: Arguments = [database, fence]
         for key, operation in sends:
-            encoded = encode_operations([operation], self._capacity_of, self._histories)
+            encoded = encode_operations(
+                [operation], self._capacity_of, self._histories, self._client.shard
+            )
             arguments += (key, *encoded)
         is_ours, *results = self._client.call(Request("send_once", arguments))
         return [Relayed(each.decode()) for each in results] if is_ours else None

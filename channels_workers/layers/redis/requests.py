@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from channels_workers.layers.history import OLDEST, Histories, Limits, Position
+from channels_workers.layers.redis import marks
 from channels_workers.layers.redis.resp import Argument, Arguments, Command
 from channels_workers.layers.redis.scripts import script
+from channels_workers.layers.redis.shard import Shard
 from channels_workers.layers.server import Server
 from channels_workers.layers.types import (
     DELAY,
@@ -79,14 +81,22 @@ class Request:
     #: the loss, the reply is final.
     doubted_at: tuple[str, int] | None = None
 
-    def command(self, prefix: str, run: str = "", known: Epoch | None = None) -> Command:
+    def command(
+        self, prefix: str, run: str = "", known: Epoch | None = None, shards: str = ""
+    ) -> Command:
         """Return the command that runs the script, which Redis must know already.
 
         *run* is the run id of the Redis behind the connection, "?" if its user may not ask for it,
         or "" if it is unknown; see ``lib/epoch.lua``. *known* has the epoch for *in_epoch*.
+        *shards* tells the script of the other shards, if there are several; see ``lib/log.lua``.
         """
-        keys = (2, prefix, f"{prefix}run:{run}") if run else (1, prefix)
-        command = ("EVALSHA", script(self.script).sha, *keys, *self.arguments)
+        command: Command
+        if shards:
+            keys = (3, prefix, f"{prefix}run:{run}", shards)
+            command = ("EVALSHA", script(self.script, True).sha, *keys, *self.arguments)
+        else:
+            known_as = (2, prefix, f"{prefix}run:{run}") if run else (1, prefix)
+            command = ("EVALSHA", script(self.script).sha, *known_as, *self.arguments)
         if not self.in_epoch or known is None:
             return command
         epoch, counter = self.doubted_at or ("", 0)
@@ -99,17 +109,18 @@ class Request:
             self.doubted_at = (known.epoch, known.counter)
 
 
-def load_scripts(names: Iterable[str]) -> list[Command]:
-    """Return the commands that load the scripts *names* into Redis."""
-    return [("SCRIPT", "LOAD", script(name).source) for name in names]
+def load_scripts(names: Iterable[str], shards: str = "") -> list[Command]:
+    """Return the commands that load the scripts *names* into Redis; *shards* as in a request."""
+    return [("SCRIPT", "LOAD", script(name, bool(shards)).source) for name in names]
 
 
 def encode_operations(
     operations: Sequence[Operation],
     capacity_of: Callable[[str], int],
     histories: Histories | None = None,
+    shard: Shard | None = None,
 ) -> Arguments:
-    """Return *operations* as arguments for ``lib/outbox.lua``, four each."""
+    """Return *operations* as arguments for ``lib/outbox.lua``, four each, on *shard* if given."""
     arguments: Arguments = []
     for operation in operations:
         match operation:
@@ -120,14 +131,16 @@ def encode_operations(
                 if histories is None or limits is None:
                     arguments += ("g", group, payload, capacity_of(""))
                 else:
-                    rest = f"{capacity_of('')}:{encode_limits(limits, histories)}"
+                    home = f"{shard.home_of(group)}@" if shard else ""
+                    rest = f"{home}{capacity_of('')}:{encode_limits(limits, histories)}"
                     arguments += ("h", group, payload, rest)
             case SendLater(channel, payload, delay, message_id):
                 capacities = f"{capacity_of(DELAY)}:{capacity_of(channel)}"
                 rest = f"{capacities}:{round(delay * 1_000_000)}:{message_id}"
                 arguments += ("d", channel, payload, rest)
             case Join(group, channel):
-                arguments += ("j", group, channel, 0)
+                at = shard.home_of_member(group, channel) if shard else 0
+                arguments += ("j", group, channel, at)
             case Leave(group, channel):
                 arguments += ("l", group, channel, 0)
     return arguments
@@ -141,16 +154,25 @@ def encode_limits(limits: Limits, histories: Histories) -> str:
 
 
 def resume(
-    wanted: Resume, delivery: Delivery | None, histories: Histories, most_bytes: int
+    wanted: Resume,
+    delivery: Delivery | None,
+    histories: Histories,
+    most_bytes: int,
+    seed: str = "",
 ) -> Request:
-    """Return the request that joins a group with history.
+    """Return the request that joins a group with history; for *seed* see ``resume.lua``.
 
     Nothing is replayed into an inbox with more than *most_bytes*.
     """
     held = (delivery.channel, delivery.token, delivery.consumer) if delivery else ("", "", "")
     limits = encode_limits(wanted.limits, histories)
     target = (wanted.group, wanted.channel, _encode_since(wanted.since))
-    return Request("resume", [*held, *target, limits, new_id(), most_bytes])
+    return Request("resume", [*held, *target, limits, seed or new_id(), most_bytes])
+
+
+def open_history(group: str, limits: Limits, histories: Histories) -> Request:
+    """Return the request that begins the history of *group* on its home shard."""
+    return Request("open_history", [group, encode_limits(limits, histories), new_id()])
 
 
 def _encode_since(since: Position | str | None) -> str:
@@ -186,7 +208,8 @@ def restore(server: Server, epoch: str, about: ProcessInfo, size: int) -> Iterat
     for at in range(0, max(1, len(connections)), size):
         first, last = at == 0, at + size >= len(connections)
         arguments: Arguments = [server.id, epoch, json.dumps(about._asdict())]
-        arguments += ("first" if first else "", "last" if last else "")
+        arguments += (f"first{marks.written(server.heard)}" if first else "",)
+        arguments += ("last" if last else "",)
         arguments.append(" ".join(server.groups) if first else "")
         for reply, snapshot in connections[at : at + size]:
             channel, payload = snapshot.pending or ("", b"")

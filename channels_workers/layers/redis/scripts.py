@@ -1,4 +1,9 @@
-"""The Lua scripts: one file each in ``lua/``, and one atomic step each."""
+"""The Lua scripts: one file each in ``lua/``, and one atomic step each.
+
+There are two forms of each: for one shard, and for several. Lines that end with the comment
+``-- shards`` are in the second form only, and so is what only they use. Redis runs all definitions
+of a script at each call, so one shard pays for none of that.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,8 @@ from typing import NamedTuple
 
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^[ ]*--.*\n", re.MULTILINE)
+_ONLY_SHARDED = re.compile(r"^.*  -- shards\n", re.MULTILINE)
+_TAG = re.compile(r"  -- shards$", re.MULTILINE)
 _DEFINITION = re.compile(r"^(?=local )", re.MULTILINE)
 _NAME = re.compile(r"local (?:function )?(\w+)")
 
@@ -22,12 +29,15 @@ class Script(NamedTuple):
 
 
 @cache
-def script(name: str) -> Script:
-    """Return ``lua/<name>.lua`` after the definitions that it uses of the included files."""
+def script(name: str, is_sharded: bool = False) -> Script:
+    """Return ``lua/<name>.lua`` after the definitions that it uses of the included files.
+
+    *is_sharded* says whether it is for one of several shards.
+    """
     text = _read(f"{name}.lua")
     included = _INCLUDE.search(text)
     parts = "".join(_read(f"lib/{part}") for part in included[1].split()) if included else ""
-    source = _add_definitions(_without_comments(parts), _without_comments(text))
+    source = _add_definitions(code_of(parts, is_sharded), code_of(text, is_sharded))
     return Script(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -44,7 +54,9 @@ def _add_definitions(parts: str, text: str) -> str:
     return text
 
 
-def _without_comments(text: str) -> str:
+def code_of(text: str, is_sharded: bool) -> str:
+    """Return *text* without comments, and without the lines for the other case."""
+    text = _TAG.sub("", text) if is_sharded else _ONLY_SHARDED.sub("", text)
     return _COMMENT.sub("", text)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -22,10 +22,12 @@ from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.heartbeat import INTERVAL as HEARTBEAT_INTERVAL
 from channels_workers.layers.redis.heartbeat import HeartbeatThread
 from channels_workers.layers.redis.inbox_reader import INBOX_BLOCK, InboxReader
+from channels_workers.layers.redis.marks import MarksHeard
 from channels_workers.layers.redis.registration import Registration
 from channels_workers.layers.redis.requests import Request, ignore
 from channels_workers.layers.redis.writer import Writer
 from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.shards.types import Mark
 from channels_workers.layers.types import Liveness, ProcessInfo, Unreadable
 from channels_workers.logs import fields
 
@@ -45,6 +47,7 @@ class Layer(Protocol):
     """The parts of a layer that a session uses."""
 
     client: Client
+    find_marks: Callable[[], Mapping[str, Mark]]
 
     def register_server(self, server: str) -> Registration:
         """Register *server*; this blocks."""
@@ -68,13 +71,15 @@ class ServerSession:
         self.host = layer.client.host
         self.registration = Registration(server.id, "")
         self.loop = asyncio.get_running_loop()
-        self.writer = Writer(self.host, layer.client.prefix, HEARTBEAT_INTERVAL)
+        known = layer.client.prefix, HEARTBEAT_INTERVAL, layer.client.shards
+        self.writer = Writer(self.host, *known)
         inbox = layer.client.key(f"inbox:{server.id}")
         self._reader = InboxReader(self.host, inbox, server, self)
         #: Whether the server is registered, and the result of the first attempt. Coroutines of
         #: other event loops wait for them.
         self._registered: concurrent.futures.Future[bool] = concurrent.futures.Future()
         self._first_attempt: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._marks_heard = MarksHeard(server.heard)
         self._heartbeat_is_due = asyncio.Event()
         self._thread = HeartbeatThread(layer.client, self.loop, self.trim_inbox)
         self._duties: list[asyncio.Task[None]] = []
@@ -194,13 +199,17 @@ class ServerSession:
             text = "The session of this server with Redis has failed; the next call begins another"
             logger.error(text, exc_info=error, extra=self._fields("link_failed"))
 
+    def _register_once(self) -> Registration:
+        registration = self.layer.register_server(self.server.id)
+        # It has no members yet, so it misses nothing up to these marks.
+        self.server.heard.read_all(self.layer.find_marks().items())
+        return registration
+
     async def _register(self) -> None:
         attempts = Backoff(logger, "Registering this server", HEARTBEAT_INTERVAL)
         while True:
             try:
-                self.registration = await asyncio.to_thread(
-                    self.layer.register_server, self.server.id
-                )
+                self.registration = await asyncio.to_thread(self._register_once)
             except Exception as error:  # noqa: BLE001  (logged; nothing works without a registration)
                 self.writer.outage = hosts.unavailable(self.host, error)
                 if not self._first_attempt.done():
@@ -242,6 +251,7 @@ class ServerSession:
         self.server.unsure -= unsure
         if liveness is Liveness.ALIVE:
             self.server.forget_ends(unsure)
+            self._marks_heard.note(reply[4:], self.server.position)
             if not self.registration.is_recovering:
                 self.server.ended.difference_update(ended)
         for request in self.registration.follow_up(time.monotonic()):
@@ -257,6 +267,7 @@ class ServerSession:
         about = ProcessInfo.this("server")
         parts = list(kept_requests.restore(self.server, epoch, RESTORED_AT_ONCE))
         parts += requests.restore(self.server, epoch, about, RESTORED_AT_ONCE)
+        self._marks_heard.forget()
         unrestored = self.server.unrestored()
         self.writer.give_up(unrestored)
         for request in parts:

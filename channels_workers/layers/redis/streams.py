@@ -192,13 +192,16 @@ class Streams:
             return [self._try_call(request) for request in requests]
         return self._call_by(pipeline, requests)
 
+    def _known(self, run: str) -> tuple[str, str, None, str]:
+        return self.client.prefix, run, None, self.client.shards
+
     def _call_by(self, pipeline: BlockingPipeline, requests: Sequence[Request]) -> list[Any]:
         try:
             pipeline.open()
-            prefix, run, meter = self.client.prefix, pipeline.run, pipeline.meter
+            known, meter = self._known(pipeline.run), pipeline.meter
             if meter.instruments is not None:
                 meter.began = time.monotonic()
-            pipeline.write(b"".join([pack(each.command(prefix, run)) for each in requests]))
+            pipeline.write(b"".join([pack(each.command(*known)) for each in requests]))
             replies = pipeline.read(len(requests))
             if meter.instruments is not None:
                 meter.answered(requests)
@@ -222,10 +225,10 @@ class Streams:
         pipeline = self._pipelines.get(threading.get_ident()) or self._pipeline()
         try:
             pipeline.open()
-            prefix, run, meter = self.client.prefix, pipeline.run, pipeline.meter
+            known, meter = self._known(pipeline.run), pipeline.meter
             if meter.instruments is not None:
                 meter.began = time.monotonic()
-            scripts = [pack(request.command(prefix, run)) for request in requests]
+            scripts = [pack(request.command(*known)) for request in requests]
             pipeline.write(b"".join((*scripts, as_written(pull, self._prefix))))
             replies = pipeline.read(len(requests))
             if meter.instruments is not None:
@@ -267,8 +270,8 @@ class Streams:
                 replies[at] = self._load_and_call(pipeline, requests[at])
 
     def _load_and_call(self, pipeline: BlockingPipeline, request: Request) -> Any:
-        load = load_scripts([request.script])
-        *loaded, reply = pipeline.execute(*load, request.command(self.client.prefix))
+        load = load_scripts([request.script], self.client.shards)
+        *loaded, reply = pipeline.execute(*load, request.command(*self._known("")))
         return next(filter(_is_error, loaded), reply)
 
     def release_pipelines(self) -> None:

@@ -146,7 +146,8 @@ def read_delivery(channel: str, token: str, fields: Sequence[bytes], consumer: s
     if len(fields) > MOST_FIELDS:
         raise MessageError(f"Entry {token} of channel {channel} has {len(fields) // 2} fields.")
     values = dict(zip(fields[::2], fields[1::2], strict=True))
-    numbers, reply = {}, values.get(b"reply")
+    numbers: dict[str, Any] = {}
+    reply = values.get(b"reply")
     try:
         for name in NUMBERS.keys() & values.keys():
             if value := values[name]:

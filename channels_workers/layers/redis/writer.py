@@ -31,12 +31,13 @@ class Writer:
     end of this turn of the event loop, as other sockets may have frames, too.
 
     While Redis is away, repeatable requests wait, *longest* seconds at most between two attempts;
-    the others fail.
+    the others fail. *shards* are those of the client.
     """
 
-    def __init__(self, host: Host, prefix: str, longest: float) -> None:
+    def __init__(self, host: Host, prefix: str, longest: float, shards: str = "") -> None:
         self.host = host
         self.prefix = prefix
+        self.shards = shards
         self.loop = asyncio.get_running_loop()
         self.has_ended = False
         #: Why the server could not register yet; set by the session.
@@ -117,7 +118,7 @@ class Writer:
 
     async def _load_scripts(self, pipeline: AsyncPipeline) -> None:
         names = {request.script for request in self._waiting}
-        for reply in await pipeline.execute(*load_scripts(names)):
+        for reply in await pipeline.execute(*load_scripts(names, self.shards)):
             if isinstance(reply, Exception):
                 raise reply
 
@@ -129,11 +130,11 @@ class Writer:
         if not requests:
             return
         self._is_busy = len(requests) > 1
-        prefix, run, known = self.prefix, pipeline.run, self._registration
+        known = self.prefix, pipeline.run, self._registration, self.shards
         calls = grouped(requests) if self._is_busy else [Call(requests[0], requests)]
         self._calls = calls
         try:
-            data = b"".join([pack(each.command(prefix, run, known)) for each, _ in calls])
+            data = b"".join([pack(each.command(*known)) for each, _ in calls])
         except (TypeError, UnicodeEncodeError) as error:  # they can never be written
             for request in requests:
                 _answer(request, error)

@@ -538,8 +538,10 @@ class LayerContract:
         async with asyncio.timeout(TIMEOUT):
             while layer.inbox_lag() != 0:  # noqa: ASYNC110  (a layer tells nobody)
                 await asyncio.sleep(0)
-        assert layer.inbox_operations() == {
-            **dict.fromkeys(map(str.lower, InboxKind.__members__), 0),
+        operations = layer.inbox_operations()
+        del operations["heard"]  # from another shard or not
+        assert operations == {
+            **dict.fromkeys(map(str.lower, InboxKind.__members__.keys() - {"HEARD"}), 0),
             "send": 1,
             "release": 1,
         }

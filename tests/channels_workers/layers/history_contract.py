@@ -16,6 +16,7 @@ from channels_workers.layers.history import (
     Position,
 )
 from channels_workers.layers.relays import StoredOperation
+from channels_workers.layers.shards.names import home_of
 from channels_workers.layers.types import Committed, Delivery, ProcessInfo, Resume
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import MakeLayer, Process
@@ -341,14 +342,17 @@ class HistoryContract:
         size = len(make_layer().encode({"n": 1})) + MESSAGE_COST
         total = 3 * (size + HISTORY_COST)
         process = Process(make_layer(history={"room-*": {}}, history_bytes=total))
-        for name in "abc":
-            await say(process, 1, group=f"room-{name}")
-        sends = [process.group_send(group, n=1) for group in ("room-d", "room-a")]
+        names = map("room-{:02}".format, range(99))
+        first, second, third, last = [name for name in names if home_of(name, "012") == "0"][:4]
+        for group in (first, second, third):  # all have one home, among two shards or three
+            await say(process, 1, group=group)
+        await asyncio.sleep(0.002)  # what is used in one millisecond has no order
+        sends = [process.group_send(group, n=1) for group in (last, first)]
         await asyncio.to_thread(process.layer.apply, sends)
         status = process.layer.admin.status()
         assert (status.histories, status.history_bytes) == (2, 3 * size + 2 * HISTORY_COST)
         late = await Member.of(process)
-        assert (await late.join(OLDEST, group="room-a")).replayed == 2
+        assert (await late.join(OLDEST, group=first)).replayed == 2
 
     async def test_a_history_without_use_goes(self, kept: Process, wait: Wait) -> None:
         await say(kept, 1)

@@ -11,9 +11,9 @@ The model states the promises of a history:
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -108,6 +108,8 @@ class HistoryMachine(RuleBasedStateMachine):
     """The interleavings. A subclass creates the bus."""
 
     make_bus: Callable[[], HistoryBus]
+    #: The shards of the servers, None for the only one.
+    shards: ClassVar[Sequence[str | None]] = (None, None)
     names = itertools.count(1)
 
     @initialize()
@@ -119,11 +121,11 @@ class HistoryMachine(RuleBasedStateMachine):
         #: How many messages were sent up to each position.
         self.counts: dict[Position, int] = {}
         self.held: list[tuple[Delivery, Person]] = []
-        self.servers = [self._new_server() for _ in range(2)]
+        self.servers = [self._new_server(number) for number in range(2)]
         self.worker = self._new_worker()
 
-    def _new_server(self) -> Server:
-        server = Server(self.layer.codec)
+    def _new_server(self, number: int) -> Server:
+        server = Server(self.layer.codec, self.shards[number])
         self.layer.register(server.id, ABOUT)
         return server
 
@@ -282,7 +284,7 @@ class HistoryMachine(RuleBasedStateMachine):
         for person in self.people:
             if person.visit is not None and person.visit.server is server:
                 self._end(person)
-        self.servers[number] = self._new_server()
+        self.servers[number] = self._new_server(number)
 
     @precondition(lambda self: self.held)
     @rule(kills=st.booleans())

@@ -16,8 +16,8 @@ thread, so that hypothesis can shrink failures. `peers` has the model of one con
 """
 
 import itertools
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Protocol
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -96,6 +96,12 @@ class Machine(RuleBasedStateMachine):
 
     make_bus: Callable[[], Bus]
 
+    #: The shards of the servers, None for the only one.
+    shards: ClassVar[Sequence[str | None]] = (None, None)
+
+    #: What steps do: delays, sends, joins, leaves, and sends to a group and to an ordinary channel.
+    kinds = "dgjlsw"
+
     #: A layer remembers previous ids of its process, so ids must not repeat.
     names = itertools.count(1)
 
@@ -114,10 +120,13 @@ class Machine(RuleBasedStateMachine):
             return
         self.bus = type(self).make_bus()
         self.layer = self.bus.layer
-        self.servers = [Server(self.layer.codec) for _ in range(2)]
-        for server in self.servers:
-            self.layer.register(server.id, ProcessInfo("server", "host", 1, 0.0))
+        self.servers = [self._new_server(number) for number in range(2)]
         self.workers = [self._new_worker() for _ in range(3)]
+
+    def _new_server(self, number: int) -> Server:
+        server = Server(self.layer.codec, self.shards[number])
+        self.layer.register(server.id, ProcessInfo("server", "host", 1, 0.0))
+        return server
 
     def _new_worker(self) -> str:
         name = f"worker{next(self.names)}"
@@ -174,8 +183,7 @@ class Machine(RuleBasedStateMachine):
                 late = self._publish(peer, channel, order, {"text": "late"})
                 assert late in (Published.GONE, Published.REPEATED)
                 assert self.bus.close(peer.channel, 1000) in (Closed.GONE, Closed.REPEATED)
-        self.servers[number] = Server(self.layer.codec)
-        self.layer.register(self.servers[number].id, ProcessInfo("server", "host", 1, 0.0))
+        self.servers[number] = self._new_server(number)
 
     @rule(number=st.integers(0, 1))
     def read_inbox(self, number: int) -> None:
@@ -415,7 +423,7 @@ class Machine(RuleBasedStateMachine):
 
     def _operations(self, data: st.DataObject) -> tuple[list[Operation], list[Callable[[], None]]]:
         made = []
-        for kind in data.draw(st.lists(st.sampled_from("dgjlsw"), max_size=4)):
+        for kind in data.draw(st.lists(st.sampled_from(self.kinds), max_size=4)):
             if kind == "g":
                 made.append(self._group_send(data.draw(st.sampled_from(GROUPS))))
             elif kind == "w":

@@ -15,7 +15,7 @@ from channels_workers.layers.server import Server
 from channels_workers.layers.types import Resume, new_id
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.history_machine import ABOUT, HISTORY, HistoryBus, HistoryMachine
-from tests.channels_workers.layers.test_interleavings import MemoryBus, RedisBus
+from tests.channels_workers.layers.test_interleavings import MemoryBus, RedisBus, ShardedBus
 
 #: The keys of a history in Redis.
 KEYS = ("histories", "history_order", "history:room")
@@ -38,6 +38,23 @@ class MemoryHistoryBus(MemoryBus):
 
     def flush(self) -> None:
         self.memory.store.clear()
+
+    def save(self) -> None:
+        pass
+
+    def lose(self, servers: list[Server], old: bool) -> bool:
+        return False
+
+
+class ShardedHistoryBus(ShardedBus):
+    """The memory layer with two shards, each with a copy of each history."""
+
+    def __init__(self) -> None:
+        super().__init__(history=HISTORY)
+
+    def flush(self) -> None:
+        for store in self.stores():
+            store.clear()
 
     def save(self) -> None:
         pass
@@ -88,6 +105,15 @@ def test_the_memory_layer_misses_nothing() -> None:
 
     limits = hypothesis.settings(SETTINGS, max_examples=150)
     run_state_machine_as_test(MemoryMachine, settings=limits)
+
+
+def test_the_memory_layer_with_two_shards_misses_nothing() -> None:
+    class ShardedMachine(HistoryMachine):
+        make_bus = ShardedHistoryBus
+        shards = ("0", "1")
+
+    limits = hypothesis.settings(SETTINGS, max_examples=100)
+    run_state_machine_as_test(ShardedMachine, settings=limits)
 
 
 def test_the_redis_layer_misses_nothing(redis_server: RedisServer) -> None:

@@ -1,6 +1,6 @@
 """Random interleavings keep the promises on both layers. `peers` has the model."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import hypothesis
@@ -10,10 +10,11 @@ from hypothesis.stateful import run_state_machine_as_test
 from pytest_django import Settings as DjangoSettings
 
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.memory import InMemoryChannelLayer, Store, Stores
 from channels_workers.layers.redis import RedisChannelLayer, wire
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.shards.names import shard_of
 from channels_workers.layers.types import (
     Closed,
     Published,
@@ -43,14 +44,21 @@ class MemoryBus:
         self.memory = InMemoryChannelLayer()
         self.layer: WorkerLayer = self.memory
 
+    def store_of(self, name: str) -> Store:
+        """The store that has a server or a reply channel."""
+        return self.memory.store
+
+    def stores(self) -> Sequence[Store]:
+        return [self.memory.store]
+
     def publish(self, channel: str, reply: str, order: int, payload: bytes) -> Published:
-        return self.memory.store.publish(channel, reply, order, payload, payload)
+        return self.store_of(reply).publish(channel, reply, order, payload, payload)
 
     def close(self, reply: str, code: int) -> Closed:
-        return self.memory.store.close(reply, code)
+        return self.store_of(reply).close(reply, code)
 
     def drain(self, server: Server) -> int:
-        entries = self.memory.store.read_inbox(server.id)
+        entries = self.store_of(server.id).read_inbox(server.id)
         for entry in entries:
             self._leave(server, server.process(entry))
         return len(entries)
@@ -60,29 +68,46 @@ class MemoryBus:
 
     def _leave(self, server: Server, departures: list[Departure]) -> None:
         for departure in departures:
-            self.memory.store.leave(server.id, departure)
+            self.store_of(server.id).leave(server.id, departure)
 
     def withdraw(self, reply: str) -> bool:
-        return self.memory.store.withdraw(reply)
+        return self.store_of(reply).withdraw(reply)
 
     def tell(self, server: Server, reply: str, payload: bytes) -> None:
-        self.memory.tell(reply, payload)
+        self.layer.tell(reply, payload)
 
     def heartbeat(self, server: Server) -> None:
         server.ended.clear()
 
     def left_of(self, reply: str) -> list[str]:
-        return [name for name, known in self._kept().items() if reply in known]
+        kept = self._kept(self.store_of(reply))
+        return [name for name, known in kept.items() if reply in known]
 
     def left(self) -> list[str]:
-        store = self.memory.store
-        kept = {**self._kept(), "groups": store.groups}
+        return [name for store in self.stores() for name in self._left(store)]
+
+    def _left(self, store: Store) -> list[str]:
+        kept = {**self._kept(store), "groups": store.groups}
         kept["inboxes"] = store.inboxes.keys() - store.counters.keys()
         return [name for name, known in kept.items() if known]
 
-    def _kept(self) -> dict[str, Collection[str]]:
-        store = self.memory.store
+    @staticmethod
+    def _kept(store: Store) -> dict[str, Collection[str]]:
         return {"records": store.records, "sessions": store.sessions, "told": store.told}
+
+
+class ShardedBus(MemoryBus):
+    """The memory layer with two shards."""
+
+    def __init__(self, **config: Any) -> None:
+        self.data = Stores(2)
+        self.layer = InMemoryChannelLayer(stores=self.data, **config)
+
+    def store_of(self, name: str) -> Store:
+        return self.data.by_name[shard_of(name) or "0"]
+
+    def stores(self) -> Sequence[Store]:
+        return list(self.data.by_name.values())
 
 
 class RedisBus:
@@ -166,6 +191,19 @@ def test_the_memory_layer_keeps_the_promises() -> None:
 
     run_state_machine_as_test(
         MemoryMachine, settings=hypothesis.settings(SETTINGS, max_examples=150)
+    )
+
+
+def test_the_memory_layer_with_two_shards_keeps_the_promises() -> None:
+    """What concerns another shard is there at once."""
+
+    class ShardedMachine(RequestMachine):
+        make_bus = ShardedBus
+        shards = ("0", "1")
+        kinds = "gjlsw"  # each shard has its own delayed messages, whose order it keeps
+
+    run_state_machine_as_test(
+        ShardedMachine, settings=hypothesis.settings(SETTINGS, max_examples=100)
     )
 
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from channels_workers.layers.memory import InMemoryChannelLayer, Store
 from channels_workers.layers.redis import RedisChannelLayer
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.contract import MakeLayer
@@ -17,17 +16,13 @@ from tests.channels_workers.layers.kept_contract import (
     other,
     process,
 )
+from tests.channels_workers.layers.memory_layers import data, make_layer
 
-__all__ = ["_resume_time", "briefly", "other", "process"]
+__all__ = ["_resume_time", "briefly", "data", "make_layer", "other", "process"]
 
 
 class TestMemory(KeptContract):
     """The contract in memory."""
-
-    @pytest.fixture
-    def make_layer(self) -> MakeLayer:
-        store = Store()
-        return lambda **config: InMemoryChannelLayer(store=store, **config)
 
 
 class TestRedis(KeptContract):

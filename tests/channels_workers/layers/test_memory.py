@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 from django.test import utils as test_utils
@@ -12,18 +13,13 @@ from channels_workers.channel import Channel, Group
 from channels_workers.layers.memory import InMemoryChannelLayer, Store
 from channels_workers.layers.relays import Claim
 from channels_workers.layers.types import FULL_PAUSE, Due, ProcessInfo
-from tests.channels_workers.layers.contract import LayerContract, MakeLayer, other, process
+from tests.channels_workers.layers.contract import LayerContract, other, process
 from tests.channels_workers.layers.history_contract import HistoryContract, Wait, kept
+from tests.channels_workers.layers.memory_layers import data, make_layer, stores
 from tests.channels_workers.layers.relay_contract import RelayContract
 from tests.channels_workers.layers.request_contract import RequestContract
 
-__all__ = ["kept", "other", "process"]
-
-
-@pytest.fixture
-def make_layer() -> MakeLayer:
-    store = Store()
-    return lambda **config: InMemoryChannelLayer(store=store, **config)
+__all__ = ["data", "kept", "make_layer", "other", "process", "stores"]
 
 
 class TestMemoryLayer(LayerContract):
@@ -42,11 +38,10 @@ class TestHistory(HistoryContract):
     """The contract about the history of groups."""
 
     @pytest.fixture
-    def wait(self, make_layer: MakeLayer) -> Wait:
-        layer = make_layer()
-        assert isinstance(layer, InMemoryChannelLayer)
-        store, gone = layer.store, [0.0]
-        store.clock = lambda: time.time() + gone[0]
+    def wait(self, stores: Sequence[Store]) -> Wait:
+        gone = [0.0]
+        for store in stores:
+            store.clock = lambda: time.time() + gone[0]
 
         def wait(seconds: float) -> None:
             gone[0] += seconds

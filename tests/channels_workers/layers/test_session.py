@@ -107,10 +107,10 @@ class SlowServer(Server):
 
     both = threading.Barrier(2)
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, shard: str | None = None) -> None:
         with suppress(threading.BrokenBarrierError):
             self.both.wait(0.5)
-        super().__init__(codec)
+        super().__init__(codec, shard)
 
 
 def test_threads_that_create_channels_concurrently_share_one_server(

@@ -1,5 +1,5 @@
 -- adopt.lua: let a server go on with a kept connection, in one step.
--- include: keys.lua epoch.lua lifelines.lua join.lua connection.lua delayed.lua history.lua kept.lua outbox.lua
+-- include: keys.lua epoch.lua log.lua lifelines.lua join.lua connection.lua delayed.lua history.lua kept.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 reply channel, 2 server, 3 id of this adoption, 4 how many frames its client has,
@@ -29,7 +29,7 @@ local record = read_record(reply)
 if not record then return {"gone"} end
 local parked_with, adoption, resumes =
   unpack(on_key("HMGET", kept_key(reply), "parked", "adoption", "resumes"))
-local by, former, before = string.match(adoption or "", "^(%x+):(%x*):(%x*)$")
+local by, former, before = string.match(adoption or "", "^(%x+):([%w-]*):(%x*)$")
 
 -- Take back that it ends, if no worker has its disconnect. Returns whether it goes on.
 local function go_on()

@@ -18,7 +18,7 @@ local fence, known, since, lasts = claim_of(database)
 
 -- Returns whether the process has died that has the claim. A holder is "<process>z<id>", or an id.
 local function is_dead(claimant)
-  local process = string.match(claimant, "^(%x+)z%x+$")
+  local process = string.match(claimant, "^([%w-]+)z%x+$")
   return process and on_key("HEXISTS", processes, process) == 0
 end
 

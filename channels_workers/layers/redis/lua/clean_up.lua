@@ -1,5 +1,5 @@
 -- clean_up.lua: clean up after a dead process, in small steps, one per call.
--- include: keys.lua process_info.lua connection.lua join.lua delayed.lua history.lua kept.lua outbox.lua put_back.lua dead_letters.lua
+-- include: keys.lua epoch.lua log.lua process_info.lua connection.lua join.lua delayed.lua history.lua kept.lua outbox.lua put_back.lua dead_letters.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 process id, 2 the cursor that the last call returned (first: ""),

@@ -1,6 +1,6 @@
 -- commit.lua: finish deliveries. For each: acknowledge it, save the channel session, publish the outbox
 -- and release the connection: all of it, or nothing. All of them share one inbox entry per server.
--- include: keys.lua epoch.lua connection.lua join.lua delayed.lua history.lua outbox.lua
+-- include: keys.lua epoch.lua log.lua connection.lua join.lua delayed.lua history.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     for each delivery: the number of its arguments, then these:
@@ -12,7 +12,7 @@
 --          alone: what is planned for one is planned for all.
 -- writes   channel:<channel>, session:<reply>, connections:<server>, told:<reply>, inbox:<server>,
 --          ended:<server>, group:<name>, groups:<server>, delayed, delayed_messages, histories,
---          history_order, history:<group>
+--          history_order, history:<group>, log:<epoch>, logs
 -- returns  for each delivery: "done"; "stale" (the consumer no longer holds it; nothing was done);
 --          "gone" (the connection has ended; the delivery was acknowledged, nothing else done);
 --          "full <channel>" (nothing was done)
@@ -57,6 +57,8 @@ local function plan_commit(at, last)
   if session and is_alive(plan, server_of(session_of)) then
     plan_inbox(plan, server_of(session_of), "k" .. session_of, session)
   end
+  local shard = shard_elsewhere(session_of)  -- shards
+  if shard then plan_log(plan, "k", shard, session_of, "", ARGV[at + 7]) end  -- shards
   if record then
     plan_release(plan, reply, record, ends)
     ended[reply] = ends or record.state == "d" or nil

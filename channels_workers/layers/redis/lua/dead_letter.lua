@@ -1,5 +1,5 @@
 -- dead_letter.lua: make a delivery a dead letter.
--- include: keys.lua connection.lua join.lua delayed.lua history.lua outbox.lua dead_letters.lua
+-- include: keys.lua epoch.lua log.lua connection.lua join.lua delayed.lua history.lua outbox.lua dead_letters.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 entry, 3 consumer, 4 reason, 5 how many dead letters are kept,

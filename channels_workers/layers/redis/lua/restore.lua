@@ -1,17 +1,23 @@
 -- restore.lua: register a server again, with some of its connections, after Redis lost its data.
--- include: keys.lua epoch.lua connection.lua
+-- include: keys.lua epoch.lua log.lua marks.lua connection.lua
 --
 -- KEYS[1]  prefix
--- ARGV     1 server, 2 epoch, 3 its info, as JSON, 4 "first" or "",
+-- ARGV     1 server, 2 epoch, 3 its info, as JSON, 4 "first" or "", with several shards followed by
+--          what it has heard of their logs, "first <shard>:<epoch>:<seq> ...",
 --          5 "last" or "", 6 its groups, separated by spaces,
 --          7... connections, seven arguments each: reply channel, order,
 --          channel of the pending message or "", its payload, payload of its disconnect,
 --          session or "", close code or ""
 -- writes   processes, process_info, connections:<server>, stale_connections:<server>, session:<reply>,
---          told:<reply>, ended:<server>, channel:<name>, group:<name>, groups:<server>, inbox:<server>
+--          told:<reply>, ended:<server>, channel:<name>, group:<name>, groups:<server>, inbox:<server>,
+--          marks, processed
 -- returns  "done"; "evicted" (it was declared dead)
 --
 -- Old data, such as those of a snapshot, are kept if they agree with the server, and deleted if not.
+--
+-- The mark of another shard becomes the lowest of what the servers have heard that return during the
+-- recovery, and of a snapshot: the streams of that have no more. After the recovery it does not go
+-- back, as ordinary channels would get messages twice: a server that has heard less notes a gap.
 
 local server, known, description, first, last = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local stale = prefix .. "stale_connections:" .. server
@@ -31,6 +37,8 @@ local function begin()
   if redis.call("EXISTS", connections_key(server)) == 1 then
     redis.call("RENAME", connections_key(server), stale)
   end
+  know_others(known)  -- shards
+  note_all_heard(server, known, first)  -- shards
 end
 
 local function is_there(channel, record)

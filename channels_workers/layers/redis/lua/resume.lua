@@ -1,16 +1,18 @@
 -- resume.lua: let a reply channel join a group with history, and replay what it missed, in one step.
 -- A second run has no further effect: the server drops what the channel has got already.
--- include: keys.lua epoch.lua join.lua delayed.lua history.lua outbox.lua
+-- include: keys.lua epoch.lua log.lua join.lua delayed.lua history.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 channel, 2 entry, 3 consumer of the delivery, or "" outside consumers,
 --          4 group, 5 reply channel, 6 since: "<epoch>:<offset>", "" for all that is kept, "new" for live
 --          messages only, or "none" for the text of no position,
---          7 limits (history.lua), 8 seed of a new epoch, 9 bytes of an inbox above which nothing is
+--          7 limits (history.lua), 8 seed of a new epoch, "=<epoch>" for that one, or "?" if the home of the
+--          history is another shard, which was not asked, 9 bytes of an inbox above which nothing is
 --          replayed
 -- writes   inbox:<server>, group:<name>, groups:<server>, kept:<reply>, histories, history_order, history:<group>
 -- returns  {"done", epoch, offset of the newest message, 1 if messages are missing, how many are
---          replayed}; {"stale"} (the consumer no longer holds the delivery; nothing was done)
+--          replayed}; {"stale"} (the consumer no longer holds the delivery; nothing was done);
+--          {"unopened"} (there is no copy of the history here, and the seed is "?")
 
 local channel, entry, consumer = ARGV[1], ARGV[2], ARGV[3]
 local group, reply, since, limits = ARGV[4], ARGV[5], ARGV[6], read_limits(ARGV[7])
@@ -40,6 +42,7 @@ local function messages_after(history, after, server)
 end
 
 local history = read_history(group, ARGV[8])
+if history.begins and ARGV[8] == "?" then return {"unopened"} end  -- shards
 write_history({[group] = true}, group, history, limits)
 local server, plan = server_of(reply), new_plan()
 local after = wanted_after(history)

@@ -1,10 +1,10 @@
 -- send.lua: carry out operations now, for code outside consumers and immediately=True.
--- include: keys.lua epoch.lua join.lua delayed.lua history.lua outbox.lua
+-- include: keys.lua epoch.lua log.lua join.lua delayed.lua history.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 parent of the message ids, 2... operations (outbox.lua)
 -- writes   channel:<name>, inbox:<server>, group:<name>, groups:<server>, delayed,
---          delayed_messages, histories, history_order, history:<group>
+--          delayed_messages, histories, history_order, history:<group>, log:<epoch>, logs
 -- returns  "done"; "full <channel>" (nothing was done)
 
 local transient = transient_error("")

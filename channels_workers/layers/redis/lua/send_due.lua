@@ -1,11 +1,11 @@
 -- send_due.lua: send the delayed messages that are due, each once, in the order of their due times. End
 -- parked connections whose time is over.
--- include: keys.lua epoch.lua join.lua connection.lua delayed.lua history.lua kept.lua outbox.lua
+-- include: keys.lua epoch.lua log.lua join.lua connection.lua delayed.lua history.lua kept.lua outbox.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 how many at most, 2 after how many microseconds a message to a full channel is due again
 -- writes   channel:<name>, inbox:<server>, delayed, delayed_messages, connections:<server>, kept:<reply>,
---          parked
+--          parked, log:<epoch>, logs
 -- returns  {how many were sent; how many connections ended; microseconds until the next message or
 --          connection is due, or "" without one; the channels that were full}
 --

@@ -1,9 +1,10 @@
 -- send_once.lua: carry out stored sends, in order, and each once.
--- include: keys.lua epoch.lua join.lua delayed.lua history.lua outbox.lua relayed.lua
+-- include: keys.lua epoch.lua log.lua join.lua delayed.lua history.lua outbox.lua relayed.lua
 --
 -- KEYS[1]  prefix
 -- ARGV     1 id of the database, 2 fencing token, 3... sends: key, and an operation (outbox.lua)
--- writes   relayed, channel:<name>, inbox:<server>, histories, history_order, history:<group>
+-- writes   relayed, channel:<name>, inbox:<server>, histories, history_order, history:<group>,
+--          log:<epoch>, logs
 -- returns  {1, for each send "done", "repeated" (it was carried out before) or "full" (not done)};
 --          {0} (the claim has another token; nothing was done)
 

@@ -8,6 +8,9 @@
 local run = prefix .. "run"
 local recovering = prefix .. "recovering"
 local recovered = prefix .. "recovered"
+local logs = prefix .. "logs"
+
+local function log_key(of) return prefix .. "log:" .. of end
 
 -- Was Redis restarted, perhaps without its last writes? *begun_in* is the value of run. All run ids
 -- have the same length. KEYS[2] is optional: the key of run, a colon, and the run id of the Redis
@@ -26,10 +29,21 @@ local function read_epoch()
   return current and string.match(current, "^%w+$"), begun_in
 end
 
+-- Forget the logs (log.lua) of epochs that have ended.
+local function forget_logs()
+  for _, of in ipairs(on_key("HKEYS", logs)) do
+    if of ~= ":dropped" then
+      redis.call("UNLINK", log_key(of))
+      on_key("HDEL", logs, of)
+    end
+  end
+end
+
 local function begin_epoch(name)
   local info = redis.pcall("INFO", "server")
   redis.call("SET", epoch, name)
   redis.call("SET", run, type(info) == "table" and "" or string.match(info, "run_id:(%x+)"))
+  forget_logs()  -- shards
   return name
 end
 

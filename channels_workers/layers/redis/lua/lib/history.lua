@@ -28,7 +28,8 @@ local function read_limits(text)
 end
 
 -- Returns the history of a group, without a write. One that is not of this life of the data begins anew,
--- with an epoch made of *seed*, the id of a message: its offsets may have had other messages.
+-- with an epoch made of *seed*, the id of a message: its offsets may have had other messages. A seed
+-- "=<epoch>" is the epoch itself.
 local function read_history(group, seed)
   local current = on_key("GET", epoch) or ""
   local of, name, last, bytes = string.match(
@@ -37,8 +38,9 @@ local function read_history(group, seed)
     return {of = of, name = name, last = tonumber(last), bytes = tonumber(bytes), added = {},
             counted = bytes + history_cost}
   end
-  return {of = current, name = string.sub(redis.sha1hex(current .. ":" .. seed), 1, 16), last = 0,
-          bytes = 0, added = {}, counted = name and bytes + history_cost or 0, begins = true}
+  local name_of_new = string.sub(redis.sha1hex(current .. ":" .. seed), 1, 16)
+  name_of_new = string.match(seed, "^=(%x+)$") or name_of_new  -- shards
+  return {of = current, name = name_of_new, last = 0, bytes = 0, added = {}, counted = name and bytes + history_cost or 0, begins = true}
 end
 
 -- Plan to keep a message. Returns its position.
@@ -46,6 +48,15 @@ local function plan_kept(history, payload)
   history.added[#history.added + 1] = payload
   history.last = history.last + 1
   return history.name .. ":" .. whole(history.last)
+end
+
+-- Plan to keep a message in the copy of a history of another shard, under the position that it has there. A
+-- copy that misses one begins anew: those who come back see a gap.
+local function plan_copied(history, name, offset, payload)
+  if history.name ~= name or offset > history.last + 1 then
+    history.name, history.last, history.bytes, history.added, history.begins = name, offset - 1, 0, {}, true
+  end
+  if offset == history.last + 1 then plan_kept(history, payload) end
 end
 
 -- Of the messages that are *left*, delete those that are too many, too large together, or too old.

@@ -15,7 +15,7 @@
 -- Returns the three; the last two are nil for another connection.
 local function read_asked(text)
   if not is_kept(text) then return text end
-  local reply, server, adoption = string.match(text, "^(.+)@(%x+)%.(%x*)$")
+  local reply, server, adoption = string.match(text, "^(.+)@([%w-]+)%.(%x*)$")
   return reply or text, server, adoption
 end
 

@@ -1,17 +1,22 @@
 -- outbox.lua: carry out the sends, joins and leaves of a consumer (a part of the other scripts).
--- Needs keys.lua, join.lua, delayed.lua and history.lua.
+-- Needs keys.lua, join.lua, delayed.lua and history.lua; with several shards log.lua.
 --
 -- An operation is four arguments: kind, target, value, capacity.
 --   s  send   target channel, value payload, capacity of that channel
 --   g  send   target group, value payload, capacity of its ordinary channels (full ones are skipped)
---   h  send to a group with history: as g, with "<capacity>:<limits>" (history.lua)
+--   h  send to a group with history: as g, with "<capacity>:<limits>" (history.lua), with several shards
+--      "<home>@<capacity>:<limits>"
 --   d  delay  target channel, value payload, "<capacity of asgi.delay>:<capacity of that channel>:
 --             <delay in microseconds>:<message id>"
---   j  join   target group, value channel
+--   j  join   target group, value channel; with several shards, the home of an ordinary one
 --   l  leave  target group, value channel
 -- Each server gets one inbox entry (of up to 1,000 operations) whose fields are
 -- "<kind><target>" and the value. To a server that takes positions, a send to a group with history is
--- p instead of g, with "<epoch>:<offset>:<payload>".
+-- p instead of g, with "<epoch>:<offset>:<payload>". What concerns other shards goes to the log (log.lua).
+--
+-- plan.heard is the place in the log of another shard of what follows: h<shard> and "<epoch>:<seq>". It
+-- stands in the inbox before that. Nothing is logged then but positions. plan.again says that it was
+-- applied before, so that it is only for servers.
 
 local pairs_per_entry = 1000
 
@@ -53,6 +58,11 @@ local function plan_inbox(plan, server, field, value)
     plan.inboxes[server] = operations
     plan.servers[#plan.servers + 1] = server
   end
+  if plan.heard and operations.heard ~= plan.heard then  -- shards
+    operations.heard = plan.heard  -- shards
+    operations[#operations + 1] = plan.heard[1]  -- shards
+    operations[#operations + 1] = plan.heard[2]  -- shards
+  end  -- shards
   operations[#operations + 1] = field
   operations[#operations + 1] = value
   return #operations / 2
@@ -60,6 +70,7 @@ end
 
 -- Returns the channel if it is full.
 local function plan_stream(plan, channel, id, payload, capacity, position)
+  if plan.again then return nil end  -- shards
   local length = plan.lengths[channel] or on_key("XLEN", stream_key(channel))
   if length >= tonumber(capacity) then return channel end
   plan.lengths[channel] = length + 1
@@ -76,6 +87,9 @@ end
 
 -- *position* is that of a message to a group with history, or nil.
 local function plan_group_send(plan, group, id, payload, capacity, position)
+  if not position and not plan.heard then  -- shards
+    plan_log(plan, "g", "*", group, id .. " " .. capacity, payload)  -- shards
+  end  -- shards
   for member in pairs(members_of(plan, group)) do
     local channel = string.match(member, "^%*(.*)$")
     if channel then
@@ -89,6 +103,11 @@ local function plan_group_send(plan, group, id, payload, capacity, position)
 end
 
 local function plan_kept_send(plan, group, id, payload, rest)
+  local home, there = string.match(rest, "^(%w+)@(.*)$")  -- shards
+  rest = there or rest  -- shards
+  if home and home ~= this_shard then  -- shards
+    return plan_log(plan, "h", home, group, id .. " " .. rest, payload)  -- shards
+  end  -- shards
   local history = plan.histories[group]
   if not history then
     history = read_history(group, id)
@@ -97,6 +116,7 @@ local function plan_kept_send(plan, group, id, payload, rest)
   end
   local position = plan_kept(history, payload)
   plan_group_send(plan, group, id, payload, string.match(rest, "^%d+"), position)
+  plan_log(plan, "p", "*", group, id .. " " .. rest .. " " .. position, payload)  -- shards
 end
 
 -- Plan to replay a message to one reply channel.
@@ -108,11 +128,15 @@ local function plan_replay(plan, server, group, reply, position, payload)
   end
 end
 
-local function plan_join(plan, group, channel)
-  local server = server_of(channel)
+local function plan_join(plan, group, channel, home)
+  local shard = shard_elsewhere(channel)  -- shards
+  if shard then return plan_log(plan, "j", shard, group, "", channel) end  -- shards
+  local server, is_member = server_of(channel), true
   if not server then
-    members_of(plan, group)["*" .. channel] = true
-    plan.channel_joins[#plan.channel_joins + 1] = {group, channel}
+    plan_for_all(plan, "j", group, home, channel)  -- shards
+    is_member = home == this_shard  -- shards
+    members_of(plan, group)["*" .. channel] = is_member or nil
+    plan.channel_joins[#plan.channel_joins + 1] = {group, channel, not is_member}
   elseif is_alive(plan, server) then
     members_of(plan, group)[server] = true
     local position = plan_inbox(plan, server, "j" .. group, channel)
@@ -122,8 +146,11 @@ local function plan_join(plan, group, channel)
 end
 
 local function plan_leave(plan, group, channel)
+  local shard = shard_elsewhere(channel)  -- shards
+  if shard then return plan_log(plan, "l", shard, group, "", channel) end  -- shards
   local server = server_of(channel)
   if not server then
+    plan_for_all(plan, "l", group, "", channel)  -- shards
     members_of(plan, group)["*" .. channel] = nil
     plan.channel_joins[#plan.channel_joins + 1] = {group, channel, true}
   elseif is_alive(plan, server) then
@@ -132,7 +159,10 @@ local function plan_leave(plan, group, channel)
   if server and is_kept(channel) then plan.kept_joins[#plan.kept_joins + 1] = {channel, group, false} end
 end
 
+-- Returns the channel if it is full.
 local function plan_send(plan, channel, id, payload, capacity)
+  local shard = shard_elsewhere(channel)  -- shards
+  if shard then return plan_log(plan, "s", shard, channel, "", payload) end  -- shards
   local server = server_of(channel)
   if not server then return plan_stream(plan, channel, id, payload, capacity) end
   if is_alive(plan, server) then plan_inbox(plan, server, "s" .. channel, payload) end
@@ -150,7 +180,7 @@ local function plan_outbox(plan, first, parent, last)
     elseif kind == "g" then plan_group_send(plan, target, id, value, capacity)
     elseif kind == "h" then plan_kept_send(plan, target, id, value, capacity)
     elseif kind == "d" then full = plan_later(plan, target, number, value, capacity)
-    elseif kind == "j" then plan_join(plan, target, value)
+    elseif kind == "j" then plan_join(plan, target, value, capacity)
     elseif kind == "l" then plan_leave(plan, target, value)
     end
     if full then return full end
@@ -205,4 +235,5 @@ local function write_outbox(plan)
     on_key("HSET", delayed_messages, id, value)
   end
   for _, kept in ipairs(plan.kept) do write_history(plan.histories, unpack(kept)) end
+  if plan.log then write_log(plan.log) end  -- shards
 end

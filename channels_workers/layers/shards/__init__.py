@@ -1,0 +1,1 @@
+"""Shards: several stores of data that make one channel layer."""

@@ -1,0 +1,208 @@
+"""The admin side of a layer with shards: each does its part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from itertools import chain
+from typing import TypeVar
+
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.admin import LayerAdmin
+from channels_workers.layers.status import ChannelStatus, Status, WorkerStatus
+from channels_workers.layers.types import (
+    DUE_AT_ONCE,
+    DeadLetter,
+    DelayedMessage,
+    Due,
+    NewDeadLetter,
+    Unreadable,
+)
+
+Answer = TypeVar("Answer")
+
+
+class ShardedAdmin(LayerAdmin):
+    """Asks the admin sides of all shards, *by_name*. One that does not answer is left out.
+
+    The heartbeat counter of a process is the highest of those on the shards: a process that lives
+    raises it on all that it reaches.
+    """
+
+    def __init__(self, by_name: Mapping[str, LayerAdmin]) -> None:
+        self._by_name = by_name
+
+    def _ask(self, ask: Callable[[LayerAdmin], Answer]) -> dict[str, Answer]:
+        """Return what the shards answer that do; raise the error if none does."""
+        answers, failure = {}, None
+        for name, admin in self._by_name.items():
+            try:
+                answers[name] = ask(admin)
+            except LayerUnavailable as error:
+                failure = error
+        if failure is not None and not answers:
+            raise failure
+        return answers
+
+    # Cleaning up after dead processes
+
+    def processes(self) -> dict[str, int]:
+        """Return the heartbeat counter of each registered process."""
+        counters: dict[str, int] = {}
+        for found in self._ask(lambda admin: admin.processes()).values():
+            for process, counter in found.items():
+                counters[process] = max(counter, counters.get(process, 0))
+        return counters
+
+    def _whole(self, processes: Iterable[str]) -> dict[str, int]:
+        """Return the counters of *processes* on all shards."""
+        known = self.processes()
+        return {process: known[process] for process in processes if process in known}
+
+    def lagging(self) -> dict[str, int]:
+        """Return the heartbeat counter of each server that does not keep up with its inbox."""
+        found = self._ask(lambda admin: admin.lagging()).values()
+        return self._whole(set(chain.from_iterable(found)))
+
+    def orphans(self) -> set[str]:
+        """Return unknown processes that hold messages."""
+        return set().union(*self._ask(lambda admin: admin.orphans()).values())
+
+    def cut_off(self) -> dict[str, int]:
+        """Return the heartbeat counter of each registered process whose lifeline is cut."""
+        found = self._ask(lambda admin: admin.cut_off()).values()
+        return self._whole(set(chain.from_iterable(found)))
+
+    def mark_dead(self, process: str, counter: int, *, is_cut_off: bool = False) -> bool:
+        """Declare *process* dead on each shard where its counter still is what it was."""
+        on = self._ask(lambda admin: admin.processes().get(process, 0))
+        if max(on.values()) != counter:
+            return False
+        marked = [
+            self._by_name[shard].mark_dead(process, known, is_cut_off=is_cut_off)
+            for shard, known in on.items()
+            if known or not counter
+        ]
+        return any(marked)
+
+    def kind_of(self, process: str) -> str:
+        """Return the kind of *process*."""
+        return next(filter(None, self._ask(lambda it: it.kind_of(process)).values()), "")
+
+    def awaiting_cleanup(self) -> set[str]:
+        """Return the dead processes whose cleanup has not finished on some shard."""
+        return set().union(*self._ask(lambda admin: admin.awaiting_cleanup()).values())
+
+    def clean_up(self, process: str) -> list[NewDeadLetter]:
+        """Clean up after a dead process; return new dead letters."""
+        return _all(self._ask(lambda admin: admin.clean_up(process)))
+
+    # Dead letters, whose ids no two shards share
+
+    def dead_letters(
+        self, newest: int | None = None, before: str | None = None
+    ) -> list[DeadLetter]:
+        """Return the dead letters, oldest first: all, or the *newest* of them."""
+        letters = _all(self._ask(lambda admin: admin.dead_letters(newest, before)))
+        letters.sort(key=lambda letter: tuple(map(int, letter.id.split("-"))))
+        return letters if newest is None else letters[max(0, len(letters) - newest) :]
+
+    def dead_letter(self, letter: str) -> DeadLetter | None:
+        """Return the dead letter with the id *letter*, None if it does not exist."""
+        found = self._ask(lambda admin: admin.dead_letter(letter)).values()
+        return next((each for each in found if each is not None), None)
+
+    def _send_again(self, letter: DeadLetter) -> bool:
+        return any(self._ask(lambda admin: admin._send_again(letter)).values())
+
+    def drop(self, letter: str) -> bool:
+        """Delete a dead letter."""
+        return any(self._ask(lambda admin: admin.drop(letter)).values())
+
+    # Delayed messages
+
+    def send_due(self, most: int = DUE_AT_ONCE) -> Due:
+        """Send up to *most* due messages, shard after shard."""
+        left = most
+
+        def send(admin: LayerAdmin) -> Due:
+            nonlocal left
+            due = admin.send_due(left)
+            left -= due.sent
+            return due
+
+        found = self._ask(send).values()
+        waits = [due.wait for due in found if due.wait is not None]
+        full = dict.fromkeys(chain.from_iterable(due.full for due in found))
+        sent, ended = sum(due.sent for due in found), sum(due.ended for due in found)
+        return Due(sent, min(waits, default=None), tuple(full), ended)
+
+    def delayed(self, limit: int = 1000) -> list[DelayedMessage]:
+        """Return the next *limit* delayed messages."""
+        found = _all(self._ask(lambda admin: admin.delayed(limit)))
+        return sorted(found, key=lambda message: message.due)[:limit]
+
+    def cancel(self, message: str) -> bool:
+        """Delete a delayed message."""
+        return any(self._ask(lambda admin: admin.cancel(message)).values())
+
+    # The state of the layer
+
+    def listened(self) -> set[str]:
+        """Return the channels that live workers listen to."""
+        return set().union(*self._ask(lambda admin: admin.listened()).values())
+
+    def set_aside(self) -> list[Unreadable]:
+        """Return the newest notes of unreadable data."""
+        return _all(self._ask(lambda admin: admin.set_aside()))
+
+    def status(self) -> Status:
+        """Return the processes, channels and counts of all shards together."""
+        parts = list(self._ask(lambda admin: admin.status()).values())
+        counts = {
+            name: sum(getattr(part, name) for part in parts)
+            for name in ("dead_letters", "delayed", "set_aside", "unreadable", "parked")
+        }
+        dues = [part.next_due for part in parts if part.next_due is not None]
+        return Status(
+            servers=sorted(chain(*(part.servers for part in parts)), key=lambda each: each.id),
+            workers=_workers(parts),
+            channels=_channels(parts),
+            next_due=min(dues, default=None),
+            recovering=any(part.recovering for part in parts),
+            format=max(part.format for part in parts),
+            histories=max(part.histories for part in parts),  # each has a copy of all
+            history_bytes=max(part.history_bytes for part in parts),
+            **counts,
+        )
+
+
+def _all(found: Mapping[str, Iterable[Answer]]) -> list[Answer]:
+    return list(chain.from_iterable(found.values()))
+
+
+def _workers(parts: Iterable[Status]) -> list[WorkerStatus]:
+    """Return the workers, each once: all shards know it, and its threads are busy on any."""
+    found: dict[str, WorkerStatus] = {}
+    for worker in chain.from_iterable(part.workers for part in parts):
+        known = found.get(worker.id, replace(worker, busy=0))
+        found[worker.id] = replace(known, busy=known.busy + worker.busy)
+    return sorted(found.values(), key=lambda each: each.id)
+
+
+def _channels(parts: Iterable[Status]) -> list[ChannelStatus]:
+    found: dict[str, list[ChannelStatus]] = {}
+    for channel in chain.from_iterable(part.channels for part in parts):
+        found.setdefault(channel.name, []).append(channel)
+    return [_channel(found[name]) for name in sorted(found)]
+
+
+def _channel(parts: list[ChannelStatus]) -> ChannelStatus:
+    ages = [part.oldest for part in parts if part.oldest is not None]
+    counts = Counter[str]()
+    for part in parts:
+        counts += Counter(waiting=part.waiting, in_flight=part.in_flight)
+    workers = max(part.workers for part in parts)
+    oldest = max(ages, default=None)
+    return ChannelStatus(parts[0].name, counts["waiting"], counts["in_flight"], oldest, workers)
