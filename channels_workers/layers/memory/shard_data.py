@@ -169,9 +169,7 @@ class ShardData:
         if known is not None and known.epoch not in ("", mark.epoch):
             self.past.setdefault(source, deque(maxlen=PAST_EPOCHS)).append(known.epoch)
         self.marks[source] = mark
-        own = self.own.get(source)
-        if own is None or own.epoch != mark.epoch or own.seq < mark.seq:
-            self.own[source] = mark
+        self._raise_own(source, mark)
         return Applied(Result.APPLIED, mark)
 
     def heard_operations(self) -> list[InboxOperation]:
@@ -195,6 +193,15 @@ class ShardData:
         heard = list(self.heard.values())
         sources = {source for each in heard for source in each}
         self.marks = {source: _lowest(source, heard) for source in sources}
+        for each in heard:  # what any of them had heard was applied here
+            for source, mark in each.items():
+                if mark.epoch not in self.past.get(source, ()):
+                    self._raise_own(source, mark)
+
+    def _raise_own(self, source: str, mark: Mark) -> None:
+        own = self.own.get(source)
+        if own is None or own.epoch != mark.epoch or own.seq < mark.seq:
+            self.own[source] = mark
 
     def has(self, source: str, mark: Mark) -> bool:
         """Say whether the data of the shard itself have the effects of an entry."""

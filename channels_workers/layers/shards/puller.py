@@ -28,6 +28,9 @@ CLAIMED, RENEWED = 5.0, 1.0
 #: How long it waits for entries of a source in one call, and after an error at most (s).
 WAIT, LONGEST_PAUSE = 1.0, 1.0
 
+#: How long it waits after a step that has done nothing, as another one was faster (s).
+RETRIED = 0.1
+
 
 class Puller:
     """Pulls for the shard *destination*.
@@ -190,6 +193,8 @@ class SourceLoop:
         self._knows_mark = False
         log = self._shards.read_log(source, self._mark, APPLIED_AT_ONCE, WAIT)
         done = puller.carry_out(source, self._mark, log)
-        if done is not None and done.result is Result.APPLIED:
+        if done is not None and done.result is not Result.APPLIED:
+            return RETRIED
+        if done is not None:
             self._mark, self._knows_mark = done.mark, True
         return 0.0

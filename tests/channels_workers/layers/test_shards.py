@@ -326,6 +326,41 @@ async def test_a_shard_with_older_data_does_nothing_twice(
     assert server.heard.gaps == 0
 
 
+async def test_a_home_of_a_history_that_starts_empty_gives_no_second_positions(
+    stores: Stores,
+) -> None:
+    """Its servers are told again; the sender's shard, and a third one, must not be."""
+    processes = make_processes(stores, history={"room-*": {}})
+    names = map("room-{}".format, range(99))
+    group = next(name for name in names if home_of(name, "012") == "1")
+    members = [await process.joined(group) for process in processes]
+    for _ in range(2):
+        await asyncio.sleep(0)  # all servers read that
+    lagging = await make_lagging(stores, group)
+    await processes[0].layer.group_send(group, {"n": 1})
+    for member in members:
+        await member.until_got({"n": 1})
+    stores.lose("1")
+    await asyncio.sleep(0)
+    lagging.drain()
+    stores.recovered("1")
+    await processes[0].layer.group_send(group, {"n": 2})
+    for member in members:
+        await member.until_got({"n": 1}, {"n": 2})
+
+
+async def make_lagging(stores: Stores, group: str) -> Any:
+    """Return the shard "1" of a process that reads nothing from now on, with a member."""
+    process = Process(InMemoryChannelLayer(stores=stores, history={"room-*": {}}), "lagging")
+    shard: Any = process.layer.by_name["1"]  # type: ignore[attr-defined]
+    process.layer._home_shard = shard  # type: ignore[attr-defined]
+    await process.joined(group)
+    for _ in range(2):
+        await asyncio.sleep(0)
+    stores.by_name["1"].inbox_listeners.pop(shard.start_server().id)
+    return shard
+
+
 async def test_a_session_that_another_shard_saved_survives(
     processes: list[Process], stores: Stores
 ) -> None:
