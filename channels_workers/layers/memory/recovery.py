@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from channels_workers.layers.memory.shard_data import UNKNOWN, ShardData, gap
+from channels_workers.layers.memory.shard_data import UNKNOWN, ShardData
 from channels_workers.layers.memory.store import BUSY, DISCONNECTING, IDLE, Record, Store
 from channels_workers.layers.server import RESTORED, Server
 from channels_workers.layers.shards.types import Mark
 from channels_workers.layers.types import (
     ConnectionSnapshot,
+    InboxKind,
+    InboxOperation,
     ProcessInfo,
     first_channel,
     is_request,
@@ -55,7 +57,8 @@ def _tell_late(store: Store, shard: ShardData, server: Server) -> None:
     for source, mark in shard.marks.items():
         known = server.heard.marks.get(source, Mark(mark.epoch, 0))
         if known.epoch != mark.epoch or known.seq < mark.seq:
-            store.add_to_inbox(server.id, gap(source, mark, UNKNOWN))
+            lost = InboxOperation(InboxKind.GAP, source, UNKNOWN.encode())
+            store.add_to_inbox(server.id, [lost])  # without a mark: its own may be newer
 
 
 def _restore_connection(
