@@ -46,7 +46,7 @@ class Incoming(Plan):
                 self.send(Delivery(channel, "", "", logged.id, payload))
             case GroupSend(group, payload):
                 self._without_history(group, logged.id, payload)
-            case KeptSend(group, payload, histories):
+            case KeptSend(group, payload, histories) if self._is_new(group):
                 self.histories = histories
                 self._send_to_group(group, logged.id, payload)
             case Positioned():
@@ -59,7 +59,10 @@ class Incoming(Plan):
                 self.save_session(logged.operation)
 
     def _is_new(self, channel: str) -> bool:
-        """Say whether an ordinary channel has not seen this entry; reply channels skip it."""
+        """Say whether the shard itself has not seen this entry; servers of reply channels skip it.
+
+        An ordinary channel would get its messages again, a history other positions for them.
+        """
         shard = self.store.shard
         return "!" in channel or shard is None or not shard.has(*self._mark)
 

@@ -156,7 +156,7 @@ class InMemoryChannelLayer(WorkerLayer):
         self._register(server.id, ProcessInfo.this("server"))
         if self.store.shard is not None:
             self._epoch = self.store.shard.log.epoch
-            server.heard.marks.update(self.store.shard.marks)
+            server.heard.read_all(self.store.shard.marks)
 
     async def _until_registered(self) -> None:
         pass  # it is registered from the start
@@ -178,9 +178,13 @@ class InMemoryChannelLayer(WorkerLayer):
         server = self._server
         if server is None or (self.store.shard is not None and not self._is_open(server)):
             return 0
+        # What these marks name is in the inbox now, or was read before.
+        marks = None if self.store.shard is None else dict(self.store.shard.marks)
         entries = self.store.read_inbox(server.id)
         for entry in entries:
             self._depart(server, server.process(entry))
+        if marks is not None:
+            server.heard.read_all(marks)
         if server.was_flushed:
             server.was_flushed = False
             for reply, snapshot in server.snapshots():

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from channels_workers.layers.memory.shard_data import UNKNOWN, ShardData, gap
-from channels_workers.layers.memory.store import BUSY, DISCONNECTING, IDLE, Record, Store
+from channels_workers.layers.kept import Kept
+from channels_workers.layers.memory.kept import time_of
+from channels_workers.layers.memory.shard_data import UNKNOWN, ShardData
+from channels_workers.layers.memory.store import (
+    BUSY,
+    DISCONNECTING,
+    IDLE,
+    KeptData,
+    Record,
+    Store,
+)
 from channels_workers.layers.server import RESTORED, Server
 from channels_workers.layers.shards.types import Mark
 from channels_workers.layers.types import (
     ConnectionSnapshot,
+    InboxKind,
+    InboxOperation,
     ProcessInfo,
     first_channel,
     is_request,
     last_channel,
+    server_of,
 )
 
 
@@ -25,16 +37,14 @@ def restore(
     """
     if server.id in store.dead:
         return False
-    store.counters[server.id], store.process_info[server.id] = 1, about
-    for group in list(store.groups):
-        store.leave_group(group, server.id)
-    store.inboxes.pop(server.id, None)
-    for group in server.groups:
-        store.groups[group][server.id] = RESTORED
+    _begin(store, server, about)
     old = {reply: it for reply, it in store.records.items() if store.server_of(reply) == server.id}
     for reply, snapshot in server.snapshots():
         session = server.sessions.get(reply)
         _restore_connection(store, reply, snapshot, session, old.pop(reply, None))
+    for reply, state in server.kept.states.items():
+        if reply in store.records:
+            store.kept[reply] = _kept(store, server, reply, state)
     for reply, record in old.items():
         _forget(store, reply, record)
     if is_late:
@@ -43,6 +53,16 @@ def restore(
         shard.heard[server.id] = dict(server.heard.marks)
     server.restored()
     return True
+
+
+def _begin(store: Store, server: Server, about: ProcessInfo) -> None:
+    """Register a server, with its groups and an empty inbox."""
+    store.counters[server.id], store.process_info[server.id] = 1, about
+    for group in list(store.groups):
+        store.leave_group(group, server.id)
+    store.inboxes.pop(server.id, None)
+    for group in server.groups:
+        store.groups[group][server.id] = RESTORED
 
 
 def _tell_late(store: Store, shard: ShardData, server: Server) -> None:
@@ -55,7 +75,8 @@ def _tell_late(store: Store, shard: ShardData, server: Server) -> None:
     for source, mark in shard.marks.items():
         known = server.heard.marks.get(source, Mark(mark.epoch, 0))
         if known.epoch != mark.epoch or known.seq < mark.seq:
-            store.add_to_inbox(server.id, gap(source, mark, UNKNOWN))
+            lost = InboxOperation(InboxKind.GAP, source, UNKNOWN.encode())
+            store.add_to_inbox(server.id, [lost])  # without a mark: its own may be newer
 
 
 def _restore_connection(
@@ -82,6 +103,18 @@ def _restore_connection(
             store.publish_order(reply, record, *pending)
     if code is not None:
         store.end_connection(reply, record, code)
+
+
+def _kept(store: Store, server: Server, reply: str, state: Kept) -> KeptData:
+    """Return what the store has of a kept connection; see ``restore_kept.lua``."""
+    return KeptData(
+        server="" if server_of(reply) == server.id else server.id,
+        adoption=state.adoption,
+        resumes=state.resumes,
+        parked=state.parked,
+        due=None if state.parked is None else store.clock() + time_of(reply),
+        groups=set(server.groups_of.get(reply, ())),
+    )
 
 
 def _has_ended(store: Store, reply: str, old: Record, order: int) -> bool:

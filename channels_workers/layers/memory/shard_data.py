@@ -135,6 +135,9 @@ class ShardData:
     past: dict[str, deque[str]] = field(default_factory=dict)
     #: The token of the puller, since when and for how long it has the claim.
     claim: tuple[str, float, float] = ("", 0.0, 0.0)
+    #: The tokens of pullers that had the claim when the shard lost its data. In Redis, tokens name
+    #: processes, which register again under other ids.
+    void: frozenset[str] = frozenset()
     #: Up to where the data of the shard itself have the effects of each source. After a loss of
     #: data, marks may be lower, for servers that have not heard all.
     own: dict[str, Mark] = field(default_factory=dict)
@@ -150,6 +153,8 @@ class ShardData:
     def claims(self, token: str, seconds: float, now: float) -> bool:
         """Let a puller have the claim from *now* on, unless another one has it."""
         holder, since, duration = self.claim
+        if token in self.void:
+            return False
         if holder not in ("", token) and since <= now < since + duration:
             return False
         self.claim = (token, now, seconds)
@@ -169,18 +174,8 @@ class ShardData:
         if known is not None and known.epoch not in ("", mark.epoch):
             self.past.setdefault(source, deque(maxlen=PAST_EPOCHS)).append(known.epoch)
         self.marks[source] = mark
-        own = self.own.get(source)
-        if own is None or own.epoch != mark.epoch or own.seq < mark.seq:
-            self.own[source] = mark
+        self._raise_own(source, mark)
         return Applied(Result.APPLIED, mark)
-
-    def heard_operations(self) -> list[InboxOperation]:
-        """Return what tells a server that it has read all up to the marks."""
-        return [
-            InboxOperation(InboxKind.HEARD, source, str(mark).encode())
-            for source, mark in self.marks.items()
-            if mark.epoch
-        ]
 
     def begin_anew(self, *, is_copy: bool) -> None:
         """Begin after a loss of data. This is an older copy, or worth nothing."""
@@ -195,6 +190,15 @@ class ShardData:
         heard = list(self.heard.values())
         sources = {source for each in heard for source in each}
         self.marks = {source: _lowest(source, heard) for source in sources}
+        for each in heard:  # what any of them had heard was applied here
+            for source, mark in each.items():
+                if mark.epoch not in self.past.get(source, ()):
+                    self._raise_own(source, mark)
+
+    def _raise_own(self, source: str, mark: Mark) -> None:
+        own = self.own.get(source)
+        if own is None or own.epoch != mark.epoch or own.seq < mark.seq:
+            self.own[source] = mark
 
     def has(self, source: str, mark: Mark) -> bool:
         """Say whether the data of the shard itself have the effects of an entry."""

@@ -220,12 +220,7 @@ class Store:
     def read_inbox(self, server: str) -> list[InboxEntry]:
         """Remove and return all entries of an inbox."""
         with self.changed:
-            entries = self.inboxes.pop(server, [])
-            if self.shard is not None and entries:
-                last = entries[-1]
-                operations = [*last.operations, *self.shard.heard_operations()]
-                entries[-1] = last._replace(operations=operations)
-            return entries
+            return self.inboxes.pop(server, [])
 
     def leave(self, server: str, departure: Departure) -> None:
         """Remove *server* from a group, unless it joined again; see ``leave.lua``."""

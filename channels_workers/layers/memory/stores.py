@@ -133,11 +133,13 @@ class Stores:
         """
         store = self.by_name[name]
         with self.gates[name].opened():
+            void = self.data(name).void | {self.data(name).claim[0]}
             if copy is None:
                 store.begin()
             else:
                 vars(store).update(deepcopy(copy))
             self.data(name).begin_anew(is_copy=copy is not None)
+            self.data(name).void = void
             self.gates[name].is_recovering = True
             self._wake(name)
 

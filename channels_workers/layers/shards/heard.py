@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from channels_workers.exceptions import MessageError
 from channels_workers.layers.shards.types import Mark
@@ -65,9 +65,16 @@ class Heard:
         extra = fields("shard_gap")
         self._episodes.log(logger, logging.WARNING, GAP, operation.target, what, extra=extra)
 
-    def read_all(self, marks: Iterable[tuple[str, Mark]]) -> None:
-        """Note the *marks* of the shard after its server has read its inbox to the end."""
-        self.marks.update(marks)
+    def read_all(self, marks: Mapping[str, Mark]) -> None:
+        """Note that the server has read all up to *marks*, those of its shard.
+
+        They may be lower than what it has heard, after the shard has lost its data. It learns of
+        another epoch from its inbox alone: nobody knows which of two is the older one.
+        """
+        for source, mark in marks.items():
+            known = self.marks.get(source, Mark(mark.epoch, -1))
+            if mark.epoch == known.epoch != "" and mark.seq > known.seq:
+                self.marks[source] = mark
 
 
 def read_mark(value: bytes) -> Mark | None:

@@ -28,12 +28,18 @@ CLAIMED, RENEWED = 5.0, 1.0
 #: How long it waits for entries of a source in one call, and after an error at most (s).
 WAIT, LONGEST_PAUSE = 1.0, 1.0
 
+#: How long it waits after a step that has done nothing, as another one was faster (s).
+RETRIED = 0.1
+
 
 class Puller:
     """Pulls for the shard *destination*.
 
     Sources keep entries that it has applied for *keeps* seconds: a destination that loses its data
     needs them again, up to what its servers had read. *clock* returns seconds.
+
+    It gets a new token from *make_token* when it has lost its claim: what it had read before that,
+    and perhaps applies much later, must not count.
     """
 
     def __init__(
@@ -42,14 +48,16 @@ class Puller:
         destination: str,
         keeps: float = CLAIMED,
         clock: Callable[[], float] = time.monotonic,
+        make_token: Callable[[], str] = new_id,
     ) -> None:
         self.destination = destination
-        self.token = new_id()
+        self.token = make_token()
         #: How many times anything came.
         self.pulled = 0
         self._shards = shards
         self._keeps = keeps
         self._clock = clock
+        self._make_token = make_token
         self._has_claim = False
         #: By source, the newest mark, and the marks that the source is to know of, since when.
         self._newest: dict[str, Mark] = {}
@@ -77,8 +85,15 @@ class Puller:
 
     def _renew(self) -> float:
         """Claim the shard, or renew the claim; return when to do it again (s)."""
-        self._has_claim = self._shards.claim(self.destination, self.token, CLAIMED)
+        self._has_claim = self.claim()
         return RENEWED
+
+    def claim(self) -> bool:
+        """Claim the shard, or renew the claim; return False if that is not possible now."""
+        has_claim = self._shards.claim(self.destination, self.token, CLAIMED)
+        if not has_claim:
+            self.token = self._make_token()
+        return has_claim
 
     def _run(self, ended: threading.Event, source: str) -> None:
         self._repeat(ended, f"shard {source}", SourceLoop(self, self._shards, source).pull)
@@ -116,13 +131,13 @@ class Puller:
         Return False if another puller has the claim. Sources that do not answer are skipped. Raises
         :class:`LayerUnavailable` if the destination does not answer.
         """
-        if not self._shards.claim(self.destination, self.token, CLAIMED):
+        if not self.claim():
             return False
-        marks = self._shards.marks(self.destination)
+        token, marks = self.token, self._shards.marks(self.destination)
         for source in self.sources:
             mark = marks.get(source)
             if (log := self.read(source, mark)) is not None:
-                self.carry_out(source, mark, log)
+                self.carry_out(token, source, mark, log)
         return True
 
     def read(self, source: str, mark: Mark | None) -> Log | None:
@@ -133,11 +148,14 @@ class Puller:
             logger.debug("Shard %s does not answer: %s", source, error)
             return None
 
-    def carry_out(self, source: str, mark: Mark | None, log: Log) -> Applied | None:
-        """Apply what was read after *mark*; return what became of it, None if nothing was there."""
+    def carry_out(self, token: str, source: str, mark: Mark | None, log: Log) -> Applied | None:
+        """Apply what was read after *mark* with the claim of *token*.
+
+        Return what became of it, None if nothing was there.
+        """
         after = mark.seq if mark is not None and mark.epoch == log.epoch else 0
         is_new = mark is None or mark.epoch != log.epoch
-        call = self.destination, self.token, source
+        call = self.destination, token, source
         if log.first > after + 1 or (is_new and not log.entries):
             done = self._shards.note_gap(*call, Mark(log.epoch, log.first - 1))
         elif log.entries:
@@ -181,7 +199,7 @@ class SourceLoop:
 
     def pull(self) -> float:
         """Wait for entries, and apply them; return how long to wait before the next call (s)."""
-        puller, source = self._puller, self._source
+        puller, source, token = self._puller, self._source, self._puller.token
         if not puller.has_claim:
             self._knows_mark = False
             return RENEWED / 4
@@ -189,7 +207,9 @@ class SourceLoop:
             self._mark = self._shards.marks(puller.destination).get(source)
         self._knows_mark = False
         log = self._shards.read_log(source, self._mark, APPLIED_AT_ONCE, WAIT)
-        done = puller.carry_out(source, self._mark, log)
-        if done is not None and done.result is Result.APPLIED:
+        done = puller.carry_out(token, source, self._mark, log)
+        if done is not None and done.result is not Result.APPLIED:
+            return RETRIED
+        if done is not None:
             self._mark, self._knows_mark = done.mark, True
         return 0.0

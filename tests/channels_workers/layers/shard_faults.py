@@ -13,6 +13,9 @@ from tests.channels_workers.layers.shard_machine import Shards, kinds
 from tests.channels_workers.layers.shard_peers import Entry, Node, Sent, Socket
 from tests.channels_workers.layers.shard_sites import GROUPS, WORK, WORKERS, about, picks
 
+#: Which servers of a shard register before its recovery has ended.
+LATE = ["one", "none", "later"]
+
 FATES = ["lives", "lives", "dies before", "dies after", "freezes", "is doubled"]
 
 
@@ -41,7 +44,7 @@ class ShardMachine(Shards):
             done = apply(destination, token, source, epoch, entries)
             self.results.append(done.result)
             for entry in entries if done.result is Result.APPLIED else ():
-                for effect in self.effects.get(Entry(source, epoch, entry.seq), ()):
+                for effect in self.effects.get((Entry(source, epoch, entry.seq), destination), ()):
                     if entry.seq > after:
                         effect()
             return done
@@ -68,6 +71,14 @@ class ShardMachine(Shards):
         for destination in self.up:
             assert self.pullers[destination].step()
 
+    @rule(pick=picks, reader=picks)
+    def send_to_all(self, pick: int, reader: int) -> None:
+        """A message to a group is applied everywhere; one server reads it."""
+        if (shard := self._shard(pick)) in self.up:
+            self._apply(shard, [self._send(GROUPS[0], shard)])
+            self.pull_all()
+            self._read(self._node(reader))
+
     @rule(pick=picks, kinds=kinds, data=st.data(), is_one=st.booleans())
     def pull_twice(self, pick: int, kinds: list[str], data: st.DataObject, is_one: bool) -> None:
         """Two pullers apply the same entries; the second one perhaps much later."""
@@ -85,11 +96,11 @@ class ShardMachine(Shards):
         if (log := puller.read(source, mark)) is None:
             return
         if fate == "lives":
-            puller.carry_out(source, mark, log)
+            puller.carry_out(puller.token, source, mark, log)
         elif fate == "dies after" and log.entries:
             self.shards.apply(destination, puller.token, source, log.epoch, log.entries)
         elif fate in ("freezes", "is doubled"):
-            self.stale.append((puller, source, mark, log))
+            self.stale.append((puller, puller.token, source, mark, log))
         if fate not in ("lives", "is doubled"):
             self._replace_puller(destination)
 
@@ -104,13 +115,13 @@ class ShardMachine(Shards):
         if self.stale:
             self._wake(*self.stale.pop(pick % len(self.stale)))
 
-    def _wake(self, puller: Puller, source: str, mark: Mark | None, log: Log) -> None:
+    def _wake(self, puller: Puller, token: str, source: str, mark: Mark | None, log: Log) -> None:
         if puller.destination not in self.up:
             return
         holder = self.stores.data(puller.destination).claim[0]
         del self.results[:]
-        puller.carry_out(source, mark, log)
-        if holder != puller.token:
+        puller.carry_out(token, source, mark, log)
+        if holder != token:
             assert set(self.results) <= {Result.LOST}
 
     # Shards
@@ -138,14 +149,20 @@ class ShardMachine(Shards):
         if (shard := self._shard(pick)) in self.up:
             self.copies[shard] = self.stores.copy(shard)
 
-    @rule(pick=picks, is_old=st.booleans(), is_quick=st.booleans())
-    def lose(self, pick: int, is_old: bool, is_quick: bool) -> None:
-        """A shard loses its data, or comes back with older ones; its servers register again."""
+    @rule(pick=picks, is_old=st.booleans(), registers=st.sampled_from(["all", "all", *LATE]))
+    def lose(self, pick: int, is_old: bool, registers: str) -> None:
+        """A shard loses its data, or comes back with older ones; its servers register again.
+
+        Some or all of them may do so after the recovery, or it has not ended yet.
+        """
         shard = self._shard(pick)
         if not is_old or shard in self.copies:
             self._lose(shard, self.copies[shard] if is_old else None)
-        if is_quick:
+        if registers == "one":
+            self._register_again(next(node for node in self.nodes if node.shard == shard))
+        elif registers == "all":
             self._register_all(shard)
+        if registers != "later":
             self._end_recovery(shard)
 
     def _lose(self, shard: str, copy: Any) -> None:
@@ -154,6 +171,7 @@ class ShardMachine(Shards):
                 node.owed[shard] = self.tick
         self.stores.lose(shard, copy)
         self.lost[shard].append(self._next_tick())
+        self.pullers[shard] = self._new_puller(shard)
         for socket in self.sockets.values():
             if socket.shard == shard:
                 self._lose_unread(socket)
@@ -301,6 +319,7 @@ class ShardMachine(Shards):
     def teardown(self) -> None:
         if not hasattr(self, "results"):
             return
+        self.all_calm()
         for socket in self.sockets.values():
             if socket.is_open:
                 self._leave_page(socket)

@@ -115,10 +115,12 @@ class Shards(Sites):
     @rule(pick=picks, kinds=kinds, data=st.data())
     def send_outside(self, pick: int, kinds: list[str], data: st.DataObject) -> None:
         if (shard := self._shard(pick)) in self.up:
-            before = self.stores.data(shard).log.last
-            steps = self._steps(kinds, shard, data)
-            self.layer.by_name[shard].apply([operation for operation, _ in steps])
-            self._note_effects(shard, before, steps)
+            self._apply(shard, self._steps(kinds, shard, data))
+
+    def _apply(self, shard: str, steps: list[Step]) -> None:
+        before = self.stores.data(shard).log.last
+        self.layer.by_name[shard].apply([operation for operation, _ in steps])
+        self._note_effects(shard, before, steps)
 
     def _note_effects(self, shard: str, before: int, steps: list[Step]) -> None:
         """A step has succeeded: its effects here count now, others when it is applied."""
@@ -168,6 +170,9 @@ class Shards(Sites):
         make = self.layer.make_join if kind == "j" else self.layer.make_leave
 
         def change() -> None:
+            if self.is_lost(socket.node):  # its server has not registered again, and hears nothing
+                socket.member(group).since = math.inf
+                return
             (socket.join if kind == "j" else socket.leave)(group, self._next_tick())
 
         def effect() -> None:
@@ -176,7 +181,7 @@ class Shards(Sites):
             elif (entry := self.entry) is not None:
                 if kind == "l":  # it may take effect at any moment from now on
                     socket.member(group).since = math.inf
-                known = self.effects.setdefault(entry, [])
+                known = self.effects.setdefault((entry, socket.shard), [])
                 known.append(lambda: None if self._is_known(socket, entry) else change())
 
         return make(group, socket.channel), effect

@@ -58,14 +58,15 @@ class Sites(RuleBasedStateMachine):
         self.shards = self.make_shards(self.stores)
         self.keeps = keeps
         self.pullers = {name: self._new_puller(name) for name in self.stores.names}
-        self.stale: list[tuple[Puller, str, Mark | None, Log]] = []
+        self.stale: list[tuple[Puller, str, str, Mark | None, Log]] = []
         self.gaps: dict[str, list[Gap]] = {}
         self.nodes = [self._new_node(name) for name in self.stores.names * SERVERS]
         self.workers = {name: [self._new_worker(name) for _ in range(WORKERS)] for name in self.up}
         self.sockets: dict[str, Socket] = {}
         self.held: list[Delivery] = []
         self.sent: dict[int, Sent] = {}
-        self.effects: dict[Entry, list[Callable[[], None]]] = {}
+        #: What entries do on a shard, once they are applied there.
+        self.effects: dict[tuple[Entry, str], list[Callable[[], None]]] = {}
         self.lost: dict[str, list[int]] = {name: [] for name in self.stores.names}
         self.copies: dict[str, Any] = {}
         self.departures: list[tuple[Node, Any]] = []
@@ -109,7 +110,7 @@ class Sites(RuleBasedStateMachine):
         node = Node(Server(self.layer.codec, name), name, lambda: self.tick, gaps)
         self.layer.by_name[name].register(node.server.id, about("server"))
         data = self.stores.data(name)
-        node.server.heard.marks.update(data.marks)
+        node.server.heard.read_all(data.marks)
         node.epoch = data.log.epoch
         node.unpulled = {source for source in data.others if self._has_gap(name, source)}
         return node
@@ -175,9 +176,9 @@ class Sites(RuleBasedStateMachine):
         """Publish what is next, and the end. A shard that is away is asked again later."""
         if socket.is_evicted or socket.shard not in self.up:
             return
-        store = self.store(socket.shard)
-        if socket.node.server.id not in store.counters:
+        if self.is_lost(socket.node):
             return  # it has not registered again
+        store = self.store(socket.shard)
         if message := socket.next_message(b"\x80"):
             channel, order, payload = message
             published = store.publish(channel, socket.channel, order, payload, b"\x80")
@@ -199,6 +200,7 @@ class Sites(RuleBasedStateMachine):
         for entry in entries:
             self._next_tick()
             self.departures.append((node, server.process(entry)))
+        server.heard.read_all(self.stores.data(node.shard).marks)
         self._depart()
         for error in self.errors:
             raise error

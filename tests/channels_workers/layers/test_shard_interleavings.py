@@ -50,10 +50,7 @@ def start(keeps: float = NEVER, kind: type[MemoryShards] = MemoryShards) -> Shar
 
 
 def send(machine: ShardMachine, shard: str, target: str = "red") -> None:
-    before = machine.stores.data(shard).log.last
-    step = machine._send(target, shard)
-    machine.layer.by_name[shard].apply([step[0]])
-    machine._note_effects(shard, before, [step])
+    machine._apply(shard, [machine._send(target, shard)])
 
 
 def end(machine: ShardMachine) -> None:
@@ -62,7 +59,7 @@ def end(machine: ShardMachine) -> None:
 
 
 def lose(machine: ShardMachine, shard: int) -> None:
-    machine.lose(shard, is_old=False, is_quick=True)
+    machine.lose(shard, is_old=False, registers="all")
 
 
 def a_puller_dies_after_it_has_applied(machine: ShardMachine) -> None:
@@ -152,8 +149,7 @@ def test_a_source_that_was_lost_before_its_first_entry_was_pulled_is_a_gap() -> 
 
 def test_servers_that_register_late_are_told_of_what_they_missed() -> None:
     machine = start()
-    machine.lose(1, is_old=False, is_quick=False)
-    machine.end_recovery(1)
+    machine.lose(1, is_old=False, registers="none")
     send(machine, "0")
     machine.pull_all()
     machine.register_again(1)
@@ -174,3 +170,28 @@ def test_a_log_over_its_limit_makes_a_gap_for_a_shard_that_is_away() -> None:
     assert received == [[1, 2, 3, 4, 5], [4, 5]] * 2
     assert {gap.value.partition(":")[2] for gap in machine.nodes[1].gaps} == {"1-3"}
     machine.teardown()
+
+
+def test_a_server_that_knows_more_than_its_shard_hears_nothing_twice() -> None:
+    """It registers late, after a server that knew only an older epoch."""
+    machine = start(ALWAYS)
+    lose(machine, 1)
+    machine.send_to_all(1, reader=2)
+    machine.lose(0, is_old=False, registers="one")
+    machine.all_calm()
+    assert [socket.received for socket in machine.sockets.values()] == [[1]] * 4
+    machine.teardown()
+
+
+def test_what_a_puller_has_read_before_a_loss_does_not_count() -> None:
+    machine = start(ALWAYS)
+    send(machine, "0")
+    machine._pull_log("1", "0", "is doubled")
+    lose(machine, 0)
+    machine.pull_all()
+    for number in (1, 3):
+        machine.read_inbox(number)
+    lose(machine, 1)  # nobody knows the former epoch any more
+    machine.pull_all()
+    machine.wake(0)
+    end(machine)

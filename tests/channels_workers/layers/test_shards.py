@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
 
 from channels_workers.exceptions import LayerUnavailable, LayerUnfit
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.kept import Parked
 from channels_workers.layers.memory import InMemoryChannelLayer, Stores
 from channels_workers.layers.memory.shards import MemoryShards
 from channels_workers.layers.shards import puller
@@ -29,6 +31,7 @@ from channels_workers.layers.types import (
     server_of,
 )
 from tests.channels_workers.layers.contract import ALL, Process
+from tests.channels_workers.layers.kept_contract import KeptProcess
 from tests.channels_workers.layers.recorder import TIMEOUT
 
 
@@ -324,6 +327,64 @@ async def test_a_shard_with_older_data_does_nothing_twice(
     layer.apply([processes[0].group_send(group, n=2)])
     assert layer.length("work") == 2
     assert server.heard.gaps == 0
+
+
+async def test_a_home_of_a_history_that_starts_empty_gives_no_second_positions(
+    stores: Stores,
+) -> None:
+    """Its servers are told again; the sender's shard, and a third one, must not be."""
+    processes = make_processes(stores, history={"room-*": {}})
+    names = map("room-{}".format, range(99))
+    group = next(name for name in names if home_of(name, "012") == "1")
+    members = [await process.joined(group) for process in processes]
+    for _ in range(2):
+        await asyncio.sleep(0)  # all servers read that
+    lagging = await make_lagging(stores, group)
+    await processes[0].layer.group_send(group, {"n": 1})
+    for member in members:
+        await member.until_got({"n": 1})
+    stores.lose("1")
+    await asyncio.sleep(0)
+    lagging.drain()
+    stores.recovered("1")
+    await processes[0].layer.group_send(group, {"n": 2})
+    for member in members:
+        await member.until_got({"n": 1}, {"n": 2})
+
+
+async def make_lagging(stores: Stores, group: str) -> Any:
+    """Return the shard "1" of a process that reads nothing from now on, with a member."""
+    process = Process(InMemoryChannelLayer(stores=stores, history={"room-*": {}}), "lagging")
+    shard: Any = process.layer.by_name["1"]  # type: ignore[attr-defined]
+    process.layer._home_shard = shard  # type: ignore[attr-defined]
+    await process.joined(group)
+    for _ in range(2):
+        await asyncio.sleep(0)
+    stores.by_name["1"].inbox_listeners.pop(shard.start_server().id)
+    return shard
+
+
+async def test_a_parked_connection_survives_the_loss_of_its_shard(
+    stores: Stores, settings: Settings
+) -> None:
+    """It has moved once, and is parked; then its client comes back elsewhere."""
+    settings.CHANNEL_WORKERS = {"RESUME_TIME": 3600}
+    layers = [InMemoryChannelLayer(stores=stores) for _ in range(3)]
+    first, second, third = [KeptProcess(layer, f"w{n}") for n, layer in enumerate(layers)]
+    socket = await first.open()
+    await first.layer.group_add("group", socket.channel)
+    moved = await second.adopt(socket)
+    await moved.until(lambda: second.layer.is_in_group(moved.channel))
+    moved.snapshot = snapshot_of(socket)  # type: ignore[method-assign]
+    assert await second.park(moved) is Parked.PARKED
+    stores.lose("0")
+    await asyncio.sleep(0)
+    stores.recovered("0")
+    assert await third.parked() == 1
+    again = await third.adopt(socket)
+    assert again.adopted[0].former == second.layer.by_name["0"].start_server().id  # type: ignore[attr-defined]
+    await third.layer.group_send("group", {"n": 1})
+    await again.until_got({"n": 1})
 
 
 async def test_a_session_that_another_shard_saved_survives(
