@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from channels_workers.layers.redis import wire
@@ -37,7 +37,7 @@ class MarksHeard:
     def __init__(self, heard: Heard) -> None:
         self._heard = heard
         self._newest = ""
-        self._marks: Sequence[tuple[str, Mark]] = ()
+        self._marks: Mapping[str, Mark] = {}
 
     def note(self, said: Sequence[Any], position: str) -> None:
         """Note what the reply to a heartbeat *said*; the server is at *position* in its inbox.
@@ -47,23 +47,17 @@ class MarksHeard:
         self._take(position)
         if said and not self._marks:
             self._newest = said[0].decode()
-            self._marks = list(read_marks(zip(said[1::2], said[2::2], strict=True)))
+            self._marks = dict(read_marks(zip(said[1::2], said[2::2], strict=True)))
             self._take(position)
 
     def forget(self) -> None:
         """Forget what the shard said: it has lost its data, and the rest of the inbox with them."""
-        self._marks = ()
+        self._marks = {}
 
     def _take(self, position: str) -> None:
         if self._marks and _order(position) >= _order(self._newest):
-            self._heard.read_all(filter(self._is_news, self._marks))
-            self._marks = ()
-
-    def _is_news(self, found: tuple[str, Mark]) -> bool:
-        shard, mark = found
-        known = self._heard.marks.get(shard)
-        # Each change of an epoch is told in the inbox.
-        return known is None or (mark.epoch == known.epoch and mark.seq > known.seq)
+            self._heard.read_all(self._marks)
+            self._marks = {}
 
 
 def _order(entry: str) -> tuple[int, int]:

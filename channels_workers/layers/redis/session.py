@@ -202,7 +202,7 @@ class ServerSession:
     def _register_once(self) -> Registration:
         registration = self.layer.register_server(self.server.id)
         # It has no members yet, so it misses nothing up to these marks.
-        self.server.heard.read_all(self.layer.find_marks().items())
+        self.server.heard.read_all(self.layer.find_marks())
         return registration
 
     async def _register(self) -> None:
