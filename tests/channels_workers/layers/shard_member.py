@@ -19,7 +19,7 @@ class Member(Recorder):
         self.server = Server(site.layers[name].codec, name)
         self.marks = MarksHeard(self.server.heard)
         site.layers[name].register_server(self.server.id)
-        self.server.heard.read_all(site.shards.marks(name).items())
+        self.server.heard.read_all(site.shards.marks(name))
         self.channel = self.server.attach(self)
         site.send(name, Join("room", self.channel))
         self.read()
