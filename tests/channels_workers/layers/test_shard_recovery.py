@@ -44,7 +44,7 @@ def test_the_mark_is_the_lowest(order: int, site: ShardSite) -> None:
     members = [Member(site) for _ in range(3)]
     epoch = site.epoch("a")
     for seq, member in zip((5, 3, 4), members, strict=True):
-        member.server.heard.read_all({"a": Mark(epoch, seq), "c": Mark("c" * 16, 9)})
+        member.server.heard.marks.update({"a": Mark(epoch, seq), "c": Mark("c" * 16, 9)})
     lose(site)
     for member in members[::order]:
         member.restore()
@@ -83,7 +83,7 @@ def test_what_comes_again_is_only_for_servers(site: ShardSite) -> None:
 
 def test_a_server_that_has_heard_nothing_changes_no_mark(site: ShardSite) -> None:
     first, second = Member(site), Member(site)
-    first.server.heard.read_all({"a": Mark(site.epoch("a"), 5)})
+    first.server.heard.marks.update({"a": Mark(site.epoch("a"), 5)})
     second.server.heard.marks.clear()
     lose(site)
     first.restore()
@@ -97,7 +97,7 @@ def test_servers_that_disagree_on_the_epoch(site: ShardSite) -> None:
     members = [Member(site) for _ in range(3)]
     now = site.epoch("a")
     for epoch, member in zip((now, "0" * 16, now), members, strict=True):
-        member.server.heard.read_all({"a": Mark(epoch, 1)})
+        member.server.heard.marks.update({"a": Mark(epoch, 1)})
     say(site, 1, 2)
     lose(site)
     for member in members:
