@@ -177,7 +177,7 @@ class ShardSite(Site):
 
         def find() -> Process | None:
             with self.shards[shard].client() as client:
-                claim: bytes = client.get(f"faults:{FORMAT_VERSION}:puller") or b""  # type: ignore[assignment]
+                claim: bytes = client.get(f"faults:{FORMAT_VERSION}:puller") or b""
             known = {each.id: each.about.pid for each in self.statuses()[shard].workers}
             pid = known.get(claim.decode().partition("z")[0])
             return next((each for each in self.workers if each.pid == pid), None)

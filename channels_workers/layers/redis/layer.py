@@ -17,17 +17,19 @@ from channels_workers.layers.history import Histories, Joined
 from channels_workers.layers.redis import commits, kept_requests, requests, told, wire
 from channels_workers.layers.redis.admin import RedisAdmin
 from channels_workers.layers.redis.client import Client
+from channels_workers.layers.redis.hosts import read_shards
 from channels_workers.layers.redis.kept import RedisKept
 from channels_workers.layers.redis.registration import Registration, Registrations
 from channels_workers.layers.redis.relays import RedisRelays
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.session import ServerSession
-from channels_workers.layers.redis.shard import Shard
+from channels_workers.layers.redis.shard import Shard, check_limit
+from channels_workers.layers.redis.sharded import ShardedRedisLayer
 from channels_workers.layers.redis.statistics import read_channel, read_global
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
 from channels_workers.layers.server import Departure, Server
-from channels_workers.layers.shards.types import Mark
+from channels_workers.layers.shards.types import LOG_BYTES, LOG_ENTRIES, Mark
 from channels_workers.layers.types import (
     KEPT_MARK,
     RESUME,
@@ -53,21 +55,56 @@ LOOKED_AT = 1_000
 
 
 class RedisChannelLayer(WorkerLayer):
-    """A channel layer in one Redis (6.2 or later), or a Sentinel pair.
+    """A channel layer in one Redis (6.2 or later), or a Sentinel pair, or in several of them.
 
-    *hosts* takes the forms of channels-redis, for one server. *prefix* begins every key. Without
-    *lifeline*, the death of a process is noticed after 5 s instead of one. The other options are
-    those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`. A layer of several shards
-    adds *shard*, the one whose data this Redis has.
+    *hosts* takes the forms of channels-redis. Several entries are shards: the layer is then a
+    :class:`~channels_workers.layers.redis.sharded.ShardedRedisLayer`. *log_entries* and *log_bytes*
+    bound what these have for each other. *prefix* begins every key. Without *lifeline*, the death
+    of a process is noticed after 5 s instead of one. The other options are those of
+    :class:`~channels_workers.layers.channel_layer.ChannelLayer`. A layer of several shards adds
+    *shard*, the one whose data this Redis has.
     """
 
+    def __new__(
+        cls,
+        hosts: Any = None,
+        prefix: str = "channels",
+        lifeline: bool = True,
+        log_entries: int = LOG_ENTRIES,
+        log_bytes: int = LOG_BYTES,
+        **config: Any,
+    ) -> Any:
+        """Return a layer, perhaps one with several shards."""
+        shards = read_shards(hosts)
+        check_limit("log_entries", log_entries)
+        check_limit("log_bytes", log_bytes)
+        if len(shards) == 1:
+            return super().__new__(cls)
+        return ShardedRedisLayer(
+            shards,
+            cls,
+            log_entries=log_entries,
+            log_bytes=log_bytes,
+            prefix=prefix,
+            lifeline=lifeline,
+            **config,
+        )
+
     def __init__(
-        self, hosts: Any = None, prefix: str = "channels", lifeline: bool = True, **config: Any
+        self,
+        hosts: Any = None,
+        prefix: str = "channels",
+        lifeline: bool = True,
+        log_entries: int = LOG_ENTRIES,
+        log_bytes: int = LOG_BYTES,
+        **config: Any,
     ) -> None:
         shard: Shard | None = config.pop("shard", None)
         super().__init__(**config)
         self.shard = shard.name if shard else None
-        self.client = Client(hosts, prefix, shard)
+        self.client = Client(
+            list(hosts.values()) if isinstance(hosts, dict) else hosts, prefix, shard
+        )
         self.clock = LayerClock(self.client.time)
         self.streams = Streams(self.client, self.refusals)
         self._registrations = Registrations(self.client, lifeline)

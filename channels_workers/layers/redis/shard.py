@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from django.core.exceptions import ImproperlyConfigured
+
 from channels_workers.layers.shards.names import home_of, home_of_member
 from channels_workers.layers.shards.types import LOG_BYTES, LOG_ENTRIES
 from channels_workers.layers.types import server_of
 
 
+def check_limit(name: str, value: object) -> None:
+    """Raise ImproperlyConfigured unless *value* can be the limit *name* of a log."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 1 << 53:
+        raise ImproperlyConfigured(
+            f"CONFIG[{name!r}] of CHANNEL_LAYERS must be a whole number from 1 on, not {value!r}."
+        )
+
+
 class Shard(NamedTuple):
-    """The shard *name*, one of *names*, whose log has so many *entries* and bytes at most."""
+    """The shard *name*, one of *names*, whose log has so many *entries* and bytes at most.
+
+    The first of *names* has all channels without a shard in their names.
+    """
 
     name: str
     names: tuple[str, ...]
@@ -22,7 +35,8 @@ class Shard(NamedTuple):
         others = [name for name in self.names if name != self.name]
         if not others:
             return ""
-        return f"{prefix}shards:{self.name}:{','.join(others)}:{self.entries}:{self.size}"
+        limits = f"{self.entries}:{self.size}"
+        return f"{prefix}shards:{self.name}:{','.join(others)}:{limits}:{self.names[0]}"
 
     def home_of(self, group: str) -> str:
         """Return the home of the history of *group*."""

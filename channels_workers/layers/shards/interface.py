@@ -56,8 +56,13 @@ class ShardedInterface(WorkerLayer):
         return tuple(self.by_name.values())
 
     def of(self, name: str) -> WorkerLayer:
-        """Return the shard of a server or a reply channel, the home shard for other names."""
-        return self.by_name.get(shard_of(name) or "") or self.home()
+        """Return the shard of a server or a reply channel, the home shard for other names.
+
+        The first shard has those that began when it was alone.
+        """
+        if (shard := shard_of(name)) is not None:
+            return self.by_name.get(shard) or self.home()
+        return self.home() if server_of(name) is None else self.all[0]
 
     def of_delivery(self, delivery: Delivery) -> WorkerLayer:
         """Return the shard that has *delivery*."""

@@ -28,7 +28,7 @@ class ShardedKept(LayerKept):
         self._home_shard = home
 
     def _of(self, channel: str) -> LayerKept | None:
-        shard = self._by_name.get(shard_of(channel) or "")
+        shard = self._by_name.get(shard_of(channel) or next(iter(self._by_name)))
         return None if shard is None else shard.kept
 
     async def park(self, reply_channel: str, code: int) -> Parked:
