@@ -21,6 +21,9 @@ class LayerShards(ABC):
     first does not answer.
     """
 
+    #: Whether each step has reached the other shards when it returns, so that nobody must pull.
+    is_immediate = False
+
     @abstractmethod
     def names(self) -> Sequence[str]:
         """Return the names of all shards, in order."""
