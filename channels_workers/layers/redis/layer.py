@@ -353,13 +353,13 @@ class RedisChannelLayer(WorkerLayer):
     ) -> tuple[list[Committed | Exception], list[Delivery]]:
         """Commit and pull in one write, unless the pull must read pending deliveries first."""
         pull = Pull(tuple(channels), finished[0].delivery.consumer, timeout, count)
-        sent = commits.requests(finished, *self._known())
+        sent = commits.requests(finished, self.get_capacity, self.histories, self.client.shard)
         replies, found = self.streams.call_and_pull(sent, pull)
         return commits.results(sent, replies, self.client, self.get_capacity), found
 
     def commit_all(self, finished: Sequence[Finished]) -> list[Committed | Exception]:
         """Commit in one write."""
-        sent = commits.requests(finished, *self._known())
+        sent = commits.requests(finished, self.get_capacity, self.histories, self.client.shard)
         return commits.results(sent, self.streams.call_all(sent), self.client, self.get_capacity)
 
     def change_groups(self, delivery: Delivery, changes: Sequence[Join | Leave]) -> Committed:
