@@ -134,6 +134,7 @@ class Lane:
         yield self.delays.thread
         if self.pulling is not None:
             yield self.pulling.thread
+            yield self.pulling.opening
 
     def duties(self) -> list[Duty]:
         """Return all threads but those that run consumers."""

@@ -101,7 +101,8 @@ class RedisChannelLayer(WorkerLayer):
     ) -> None:
         shard: Shard | None = config.pop("shard", None)
         super().__init__(**config)
-        self.shard = shard.name if shard else None
+        if shard:
+            self.shard, self.shard_names = shard.name, shard.names
         self.client = Client(
             list(hosts.values()) if isinstance(hosts, dict) else hosts, prefix, shard
         )
@@ -134,6 +135,11 @@ class RedisChannelLayer(WorkerLayer):
     def __str__(self) -> str:
         return f"RedisChannelLayer({self.client})"
 
+    @property
+    def address(self) -> str:
+        """The address of Redis, without secrets."""
+        return str(self.client)
+
     # The methods of Channels 4
 
     async def flush(self) -> None:
@@ -157,7 +163,11 @@ class RedisChannelLayer(WorkerLayer):
 
     def register_server(self, server: str) -> Registration:
         """Register *server*, with the checks of :meth:`register`."""
-        return self._registrations.register(server, ProcessInfo.this("server"))
+        return self._registrations.register(server, self.about_server())
+
+    def about_server(self) -> ProcessInfo:
+        """Return what the server of this process says about itself."""
+        return ProcessInfo.this("server")._replace(shards=self.shard_names)
 
     async def first_attempt(self) -> None:
         """Wait for the first attempt to register the server; raise its error."""
