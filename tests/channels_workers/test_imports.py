@@ -55,7 +55,7 @@ ROWS = [
     ["effects"],
     ["layers.memory", "layers.redis"],
     ["layers.shards", "layers.shards.interface", "layers.shards.layer"],
-    ["layers.shards.admin", "layers.shards.kept", "layers.shards.relays"],
+    ["layers.shards.admin", "layers.shards.clock", "layers.shards.kept", "layers.shards.relays"],
     ["layers", "layers.base"],
     ["layers.channel_layer", "layers.admin", "layers.relays", "layers.shards.puller"],
     ["layers.server", "layers.shards.base", "layers.status"],

@@ -12,7 +12,7 @@ import redis.asyncio
 import redis.asyncio.retry
 import redis.exceptions
 import redis.sentinel
-from channels_redis.utils import create_pool, decode_hosts
+from channels_redis.utils import create_pool
 from django.core.exceptions import ImproperlyConfigured
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -21,6 +21,7 @@ from channels_workers import recorder
 from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
 from channels_workers.layers.redis import permissions
 from channels_workers.layers.redis.options import Host, describe, read_options, refuse
+from channels_workers.layers.redis.shard_hosts import read_shards
 from channels_workers.logs import described
 
 OLDEST_VERSION = (6, 2)
@@ -60,14 +61,11 @@ def read_hosts(hosts: Any) -> Host:
 
     Raises :class:`~django.core.exceptions.ImproperlyConfigured` for anything else.
     """
-    try:
-        decoded = decode_hosts(hosts)
-    except ValueError as error:
-        raise ImproperlyConfigured(f"CONFIG['hosts'] of CHANNEL_LAYERS: {error}") from error
+    decoded = list(read_shards(hosts).values())
     if len(decoded) != 1:
         raise ImproperlyConfigured(
-            f"CONFIG['hosts'] of CHANNEL_LAYERS names {len(decoded)} servers; this layer keeps "
-            "all its data in one. Name one Redis (or its Sentinels, as one entry)."
+            f"CONFIG['hosts'] of CHANNEL_LAYERS names {len(decoded)} servers where one is needed. "
+            "Name one Redis (or its Sentinels, as one entry)."
         )
     host = read_options(decoded[0])
     for make_pool in (blocking_pool, asyncio_pool):

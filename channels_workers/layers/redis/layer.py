@@ -23,11 +23,13 @@ from channels_workers.layers.redis.relays import RedisRelays
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.session import ServerSession
-from channels_workers.layers.redis.shard import Shard
+from channels_workers.layers.redis.shard import Shard, checked_limits
+from channels_workers.layers.redis.shard_hosts import read_shards
+from channels_workers.layers.redis.sharded import ShardedRedisLayer
 from channels_workers.layers.redis.statistics import read_channel, read_global
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
 from channels_workers.layers.server import Departure, Server
-from channels_workers.layers.shards.types import Mark
+from channels_workers.layers.shards.types import LOG_BYTES, LOG_ENTRIES, Mark
 from channels_workers.layers.types import (
     KEPT_MARK,
     RESUME,
@@ -53,18 +55,32 @@ LOOKED_AT = 1_000
 
 
 class RedisChannelLayer(WorkerLayer):
-    """A channel layer in one Redis (6.2 or later), or a Sentinel pair.
+    """A channel layer in Redis (6.2 or later).
 
-    *hosts* takes the forms of channels-redis, for one server. *prefix* begins every key. Without
-    *lifeline*, the death of a process is noticed after 5 s instead of one. The other options are
-    those of :class:`~channels_workers.layers.channel_layer.ChannelLayer`. A layer of several shards
-    adds *shard*, the one whose data this Redis has.
+    *hosts* takes the forms of channels-redis. Several are shards, as is a dict of them by name: the
+    result is a layer that spreads its data over them. *prefix* begins every key. Without
+    *lifeline*, the death of a process is noticed after 5 s instead of one. *log_entries* and
+    *log_bytes* limit the log of a shard. The other options are those of
+    :class:`~channels_workers.layers.channel_layer.ChannelLayer`. A layer of several shards adds
+    *shard*, the one whose data this Redis has.
     """
 
+    def __new__(cls, hosts: Any = None, **config: Any) -> Any:
+        """Return a layer, perhaps one with several shards."""
+        shards = read_shards(hosts)
+        return ShardedRedisLayer(shards, cls, **config) if len(shards) > 1 else super().__new__(cls)
+
     def __init__(
-        self, hosts: Any = None, prefix: str = "channels", lifeline: bool = True, **config: Any
+        self,
+        hosts: Any = None,
+        prefix: str = "channels",
+        lifeline: bool = True,
+        log_entries: int = LOG_ENTRIES,
+        log_bytes: int = LOG_BYTES,
+        **config: Any,
     ) -> None:
         shard: Shard | None = config.pop("shard", None)
+        checked_limits(log_entries, log_bytes)  # one shard has no log
         super().__init__(**config)
         self.shard = shard.name if shard else None
         self.client = Client(hosts, prefix, shard)

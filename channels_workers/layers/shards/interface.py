@@ -55,9 +55,14 @@ class ShardedInterface(WorkerLayer):
         """All shards."""
         return tuple(self.by_name.values())
 
+    @property
+    def first(self) -> WorkerLayer:
+        """The first shard. It has all names without a shard: the site began with one Redis."""
+        return next(iter(self.by_name.values()))
+
     def of(self, name: str) -> WorkerLayer:
-        """Return the shard of a server or a reply channel, the home shard for other names."""
-        return self.by_name.get(shard_of(name) or "") or self.home()
+        """Return the shard of a server or a reply channel, the first for other names."""
+        return self.by_name.get(shard_of(name) or "") or self.first
 
     def of_delivery(self, delivery: Delivery) -> WorkerLayer:
         """Return the shard that has *delivery*."""

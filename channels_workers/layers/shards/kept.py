@@ -28,7 +28,10 @@ class ShardedKept(LayerKept):
         self._home_shard = home
 
     def _of(self, channel: str) -> LayerKept | None:
-        shard = self._by_name.get(shard_of(channel) or "")
+        name = shard_of(channel)
+        if name is None:  # of the time when the site had one Redis, which is the first shard
+            return next(iter(self._by_name.values())).kept
+        shard = self._by_name.get(name)
         return None if shard is None else shard.kept
 
     async def park(self, reply_channel: str, code: int) -> Parked:

@@ -1,0 +1,168 @@
+"""The Redis layer with several shards: a Redis for each."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from typing import Any
+
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.codec import Content
+from channels_workers.layers.redis import hosts as redis_hosts
+from channels_workers.layers.redis.requests import Request
+from channels_workers.layers.redis.shard import Shard, checked_limits
+from channels_workers.layers.redis.shards import RedisShards
+from channels_workers.layers.shards.admin import ShardedAdmin
+from channels_workers.layers.shards.clock import ShardsClock
+from channels_workers.layers.shards.layer import ShardedLayer, named
+from channels_workers.layers.shards.types import LOG_BYTES, LOG_ENTRIES
+from channels_workers.layers.types import Delivery
+from channels_workers.tracing import hooks
+
+#: For how long a pull waits for messages of one shard before it looks at all again (s).
+WAIT = 0.05
+
+#: A shard that did not answer is asked again for messages after so long (s).
+ASKED_AGAIN = 5.0
+
+
+class ShardedRedisLayer(ShardedLayer):
+    """A channel layer in the Redis of each of *hosts*, by the names of the shards, in order.
+
+    *make* makes the layer of one of them. Names without a shard are those of the first.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, Any],
+        make: Callable[..., Any],
+        log_entries: int = LOG_ENTRIES,
+        log_bytes: int = LOG_BYTES,
+        **config: Any,
+    ) -> None:
+        limits, names = checked_limits(log_entries, log_bytes), tuple(hosts)
+        self._layers = {
+            name: make(hosts=[host], shard=Shard(name, names, *limits), **config)
+            for name, host in hosts.items()
+        }
+        config = {key: config[key] for key in config.keys() - {"prefix", "lifeline"}}
+        super().__init__(self._layers, **config)
+        self._turns = count()
+        self._connect()
+
+    def _connect(self) -> None:
+        shards = RedisShards({name: it.client for name, it in self._layers.items()})
+        self.shards = shards
+        self.admin = ShardedAdmin({name: it.admin for name, it in self._layers.items()})
+        self.clock = ShardsClock(it.clock for it in self._layers.values())
+        for name, layer in self._layers.items():
+            layer.find_marks = partial(shards.marks, name)
+            layer.call_shard = self._call_shard
+
+    def _call_shard(self, shard: str, request: Request) -> Any:
+        return self._layers[shard].client.call(request)
+
+    def begin_in_child(self) -> None:
+        """Share nothing with the parent of this forked child; the shards do the same."""
+        super().begin_in_child()
+        self.set_sides()
+        self._connect()
+
+    def __str__(self) -> str:
+        each = ", ".join(f"{name}: {it.client}" for name, it in self._layers.items())
+        return f"RedisChannelLayer with {len(self.by_name)} shards ({each})"
+
+    def choose_home(self) -> str:
+        """Return the shard with the fewest connections."""
+        return random.choice(list(self.by_name))  # noqa: S311  (no secret)
+
+    def disconnect(self) -> None:
+        """Close the blocking connections to all shards; the next request opens new ones."""
+        for layer in self._layers.values():
+            layer.disconnect()
+
+    def begin_history(self, group: str, home: WorkerLayer, shard: WorkerLayer) -> None:
+        """Do nothing: the layer of *shard* does it when it resumes."""
+
+    # Messages of all shards
+
+    def _in_turn(self) -> list[WorkerLayer]:
+        """Return all shards. Each is the first one in turn, so a busy one delays no other."""
+        shards, start = list(self.by_name.values()), next(self._turns) % len(self.by_name)
+        return shards[start:] + shards[:start]
+
+    def pull(
+        self, channels: Sequence[str], consumer: str, timeout: float, count: int = 1
+    ) -> list[Delivery]:
+        """Wait up to *timeout* seconds for messages of any shard; return those of one.
+
+        It waits at one shard after the other, for a moment each. Workers have a thread for each
+        shard instead. Raises :class:`LayerUnavailable` if no shard answers.
+        """
+        deadline = time.monotonic() + timeout
+        wait = 0.0  # the first look does not wait
+        while True:
+            failures = []
+            for shard in self._in_turn():
+                try:
+                    if found := shard.pull(channels, consumer, wait, count):
+                        return named(shard, found)
+                except LayerUnavailable as error:
+                    failures.append(error)
+                left = deadline - time.monotonic()
+                wait = max(0.0, min(left, WAIT)) if wait else 0.0
+            if len(failures) == len(self.by_name):
+                raise failures[0]
+            if left <= 0:
+                return []
+            if failures and wait:  # no busy loop while some refuse connections at once
+                time.sleep(wait)
+            wait = min(left, WAIT)
+
+    async def _receive_ordinary(self, channel: str) -> Content:
+        """Take a message of any shard, only ever one at a time, so a cancelled call loses none."""
+        asked_at: dict[str, float] = {}
+        while redis_hosts.goes_on():
+            entries, failure = dict[str, bytes](), None
+            for shard in self._in_turn():
+                name = shard.shard or ""
+                if time.monotonic() < asked_at.get(name, 0.0):
+                    continue
+                try:
+                    taken = await self._layers[name].streams.take(channel)
+                except LayerUnavailable as error:
+                    asked_at[name], failure = time.monotonic() + ASKED_AGAIN, error
+                    continue
+                if taken.delivery is not None:
+                    content = self.codec.decode(taken.delivery.payload)
+                    content.pop(hooks.CARRIER, None)
+                    return content
+                entries[name] = b"" if taken.fields else taken.entry
+            if not entries and failure is not None:
+                raise failure
+            if all(entries.values()):
+                await self._wait_for_any(channel, entries)
+        raise asyncio.CancelledError
+
+    async def _wait_for_any(self, channel: str, entries: Mapping[str, bytes]) -> None:
+        """Wait for a message of any shard after its entry, for some seconds at most."""
+        waits = [
+            asyncio.ensure_future(self._layers[name].streams.wait_for_one(channel, entry))
+            for name, entry in entries.items()
+        ]
+        try:
+            await asyncio.wait(waits, timeout=ASKED_AGAIN, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            ended = await asyncio.gather(*waits, return_exceptions=True)
+        for failed in ended:
+            if isinstance(failed, Exception):
+                with suppress(LayerUnavailable):
+                    raise failed
