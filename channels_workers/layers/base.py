@@ -39,6 +39,7 @@ from channels_workers.layers.clock import LayerClock
 from channels_workers.layers.kept import LayerKept
 from channels_workers.layers.relays import LayerRelays
 from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.shards.base import LayerShards
 from channels_workers.layers.types import (
     REFUSAL,
     REQUEST_REFUSAL,
@@ -95,6 +96,9 @@ class WorkerLayer(ChannelLayer):
 
     #: The side that keeps connections whose client was lost.
     kept: LayerKept
+
+    #: The logs between its shards, None if there is only one.
+    shards: LayerShards | None = None
 
     #: The name of the shard whose data this layer has, None if there is only one.
     shard: str | None = None
@@ -287,6 +291,10 @@ class WorkerLayer(ChannelLayer):
         """
 
     # The worker side
+
+    def lanes(self) -> Sequence[WorkerLayer]:
+        """Return the layers that a worker process pulls from: its shards, or this one."""
+        return (self,)
 
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless the server behind the layer is usable."""

@@ -10,10 +10,8 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from channels_workers import exporter, recorder
-from channels_workers.backoff import BackoffEach
 from channels_workers.concurrency.threads import Duty
 from channels_workers.conf import configuration, http_by_workers
-from channels_workers.exceptions import LayerUnavailable
 from channels_workers.http.places import Places
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.types import (
@@ -23,9 +21,7 @@ from channels_workers.layers.types import (
     REQUEST,
     REQUEST_DISCONNECT,
     RESUME,
-    STOPPED,
-    Delivery,
-    runs_once,
+    new_id,
 )
 from channels_workers.log_limits import limit_lines
 from channels_workers.logs import fields
@@ -33,16 +29,12 @@ from channels_workers.message import Consumer
 from channels_workers.relay.relays import Relays
 from channels_workers.routing import Router, get_router
 from channels_workers.staticfiles import default_http_consumer
-from channels_workers.worker.commit import dead_letter, put_back
-from channels_workers.worker.delays import Delays
 from channels_workers.worker.event_loop import EventLoop
-from channels_workers.worker.heartbeat import Heartbeat
 from channels_workers.worker.identity import Identity
 from channels_workers.worker.in_flight import InFlight
-from channels_workers.worker.log_fields import delivery_fields
-from channels_workers.worker.reaper import Reaper
+from channels_workers.worker.lane import Lane
 from channels_workers.worker.relief import Relief
-from channels_workers.worker.retry_queue import RetryQueue
+from channels_workers.worker.seats import Seats
 from channels_workers.worker.thread import Callback, Job, Worker
 from channels_workers.worker.watch import Watch
 
@@ -51,6 +43,9 @@ logger = logging.getLogger(__name__)
 #: How long a stopping process takes, after its consumers, to hand back what it holds and to leave
 #: the layer (s).
 LEAVE_TIME = 3.0
+
+#: The interval of looks whether a shard knows the process (s).
+KNOWN_INTERVAL = 0.05
 
 CONNECTION_CHANNELS = frozenset((CONNECT, RECEIVE, DISCONNECT, RESUME, REQUEST, REQUEST_DISCONNECT))
 
@@ -81,38 +76,62 @@ class WorkerGroup:
         )
         self.loop = EventLoop()
         #: Set when nothing is pulled any more.
-        self.stopping = stopping = threading.Event()
-        #: Set when nothing is tried again any more.
-        self.ended = ended = threading.Event()
-        self.in_flight = in_flight = InFlight(n_threads, RetryQueue(self._put_back))
-        self.identity = identity = Identity(n_threads)
+        self.stopping = threading.Event()
+        #: Set when the process leaves the layer.
+        self.ended = threading.Event()
         job = self._job(n_threads, callback)
-        self.workers = [
-            Worker(number, layer, job, in_flight, identity, stopping, ended)
-            for number in range(n_threads)
+        name, quarantine = new_id(), threading.Lock()
+        self.lanes = [
+            Lane(shard, n_threads, job, name, self.stopping, quarantine) for shard in layer.lanes()
         ]
-        batches = [worker.batch for worker in self.workers]
-        self.watch = Watch(self.workers, self.loop, self.router, ended)
-        running = self.watch.running
-        self._heartbeat = Heartbeat(layer, identity, in_flight, self.channels, stopping, running)
-        self.relief = Relief(layer, in_flight, batches, ended)
-        self._reaper = Reaper(layer.admin, lambda: self.process)
-        self._delays = Delays(layer)
+        self.workers = [worker for lane in self.lanes for worker in lane.workers]
+        self.watch = Watch(self.workers, self.loop, self.router, self.ended)
+        for lane in self.lanes:
+            lane.heartbeat.running = partial(self.watch.running, lane.workers)
+            lane.pull_logs(layer)
         self._relays = Relays()
         if (found := recorder.instruments()) is not None:
-            found.worker.watch(self.channels, lambda: n_threads, in_flight.busy, self.watch.slow)
+            found.worker.watch(self.channels, lambda: n_threads, self.busy, self.watch.slow)
 
     def _job(self, n_threads: int, callback: Callback | None) -> Job:
         # One thread alone runs the messages of a channel in order. Messages of a connection need no
         # care: one at a time is in flight.
         keeps_order = n_threads == 1 and not CONNECTION_CHANNELS.issuperset(self.channels)
-        places = Places(n_threads)
-        return Job(self.channels, self.router, self.loop.run, callback, keeps_order, places)
+        layer = self.channel_layer
+        return Job(
+            layer,
+            self.channels,
+            self.router,
+            self.loop.run,
+            callback,
+            keeps_order,
+            Places(n_threads),
+            Seats(n_threads) if len(layer.lanes()) > 1 else None,
+        )
 
     @property
     def process(self) -> str:
-        """The name of this process in the layer, which may change."""
+        """The name of this process in the layer, or on its first shard; it may change."""
         return self.identity.process
+
+    @property
+    def identity(self) -> Identity:
+        """The name of this process in the layer, or on its first shard."""
+        return self.lanes[0].identity
+
+    @property
+    def in_flight(self) -> InFlight:
+        """What this process holds, or holds of its first shard."""
+        return self.lanes[0].in_flight
+
+    @property
+    def relief(self) -> Relief:
+        """What looks after deliveries that wait, or those of the first shard."""
+        return self.lanes[0].relief
+
+    def busy(self) -> int:
+        """Return how many threads run something."""
+        return sum(lane.in_flight.busy() for lane in self.lanes)
 
     # Start and stop
 
@@ -121,13 +140,9 @@ class WorkerGroup:
         if http_by_workers():
             limit_lines()  # as Django writes here what clients cause
         exporter.joined("worker", self.channel_layer)
-        self._heartbeat.start()
-        self.relief.start()
-        self._reaper.start()
-        self._delays.start()
+        for lane in self.lanes:
+            lane.start()
         self._relays.start()
-        for worker in self.workers:
-            worker.thread.start()
         self.watch.start()
 
     def run(self) -> None:
@@ -137,13 +152,15 @@ class WorkerGroup:
         self.join()
 
     def wait_until_known(self) -> None:
-        """Return when the layer knows this process, or when it stops."""
-        self.identity.known.wait()
+        """Return when the layer, or a shard of it, knows this process, or when it stops."""
+        while not any(lane.identity.known.is_set() for lane in self.lanes):
+            self.lanes[0].identity.known.wait(None if len(self.lanes) == 1 else KNOWN_INTERVAL)
 
     def stop(self) -> None:
         """Begin to stop: pull no more."""
         self.stopping.set()
-        self.identity.known.set()
+        for lane in self.lanes:
+            lane.stop_pulling()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for running consumers; return whether all of them finished.
@@ -154,52 +171,30 @@ class WorkerGroup:
         # go to other workers. Only then may heartbeats stop, and the layer forget the process.
         limit = configuration().STOP_TIMEOUT if timeout is None else timeout
         deadline = time.monotonic() + limit
-        late = [worker for worker in self.workers if not worker.thread.ends_by(deadline)]
+        late = [lane.late(deadline) for lane in self.lanes]
         deadline = max(deadline, time.monotonic() + LEAVE_TIME)
-        # In a thread: a layer that takes a request and does not answer blocks its caller.
-        leaving = Duty("leaving the layer", partial(self._leave, late, deadline))
-        leaving.start()
-        leaving.ends_by(deadline)
+        # In threads: a layer that takes a request and does not answer blocks its caller.
+        leaving = [
+            Duty("leaving the layer", partial(lane.leave, those, deadline))
+            for lane, those in zip(self.lanes, late, strict=True)
+        ]
+        self._relays.end()
+        for duty in leaving:
+            duty.start()
+        for duty in leaving:
+            duty.ends_by(deadline)
         self._end()
-        if not late:
+        are_late = any(late)
+        if not are_late:
             self.loop.stop(deadline)
-        self._log_late(late, leaving, deadline)
-        return not late
+        self._log_late([worker for those in late for worker in those], leaving, deadline)
+        return not are_late
 
-    def _leave(self, late: Sequence[Worker], deadline: float) -> None:
-        handing_back = BackoffEach(logger, "Handing back the message of the thread")
-        layer, in_flight = self.channel_layer, self.in_flight
-        try:
-            in_flight.hand_back(layer)
-            in_flight.retry_queue.stop(deadline)
-            in_flight.finish_uncommitted(layer)
-            for worker in late:
-                self.relief.commit(worker.batch)
-                handing_back.attempt(worker.thread.name, partial(self._hand_back_running, worker))
-            self._end()
-            duties = (
-                self._heartbeat.join,
-                self.relief.thread.ends_by,
-                self._reaper.stop,
-                self._delays.stop,
-                self._relays.stop,
-            )
-            if all(has_ended(deadline) for has_ended in duties):  # else one may register again
-                consumers = [worker.consumer for worker in self.workers]
-                layer.retire(self.process, consumers, self.channels)
-        except Exception as error:  # the process must end
-            extra = fields("stop_failed", process_id=self.process)
-            is_away = isinstance(error, LayerUnavailable)
-            why = str(error) if is_away else type(error).__name__
-            text = "Stopping without leaving the layer: %s"
-            logger.error(text, why, exc_info=None if is_away else error, extra=extra)
-
-    def _log_late(self, late: Sequence[Worker], leaving: Duty, deadline: float) -> None:
+    def _log_late(self, late: Sequence[Worker], leaving: Sequence[Duty], deadline: float) -> None:
         """Log which threads still run: other workers get their messages when the process ends."""
-        retries = self.in_flight.retry_queue.thread
-        duties = [leaving, self._heartbeat.thread, self.relief.thread, self._reaper.thread]
-        duties += [self._delays.thread, *self._relays.threads, self.watch.thread]
-        duties += [retries] if late else [retries, self.loop.thread]
+        duties = [*leaving, *(duty for lane in self.lanes for duty in lane.duties())]
+        duties += [*self._relays.threads, self.watch.thread]
+        duties += [] if late else [self.loop.thread]
         names = [worker.thread.name for worker in late if worker.thread.is_alive()]
         names += [duty.name for duty in duties if not duty.ends_by(deadline)]
         if names:
@@ -208,30 +203,9 @@ class WorkerGroup:
 
     def _end(self) -> None:
         self.ended.set()
-        self._heartbeat.end()
-        self._reaper.end()
-        self._delays.end()
+        for lane in self.lanes:
+            lane.end()
         self._relays.end()
-        self.in_flight.retry_queue.end()
-        self.in_flight.crowded.set()
-
-    def _hand_back_running(self, worker: Worker) -> None:
-        delivery = worker.slot.running
-        if delivery is None:
-            return
-        if runs_once(delivery):
-            dead_letter(delivery, self.channel_layer, STOPPED)
-            return
-        logger.error(
-            "Message %s on %s did not finish in time; another worker runs it again",
-            delivery.id,
-            delivery.channel,
-            extra=delivery_fields("handed_back", delivery),
-        )
-        self.channel_layer.requeue(delivery, counted=False)
-
-    def _put_back(self, delivery: Delivery, error: BaseException | None) -> None:
-        put_back(delivery, self.channel_layer, error, self.in_flight.failures)
 
 
 def worker_router(http_consumer: Consumer | None = None) -> Router:

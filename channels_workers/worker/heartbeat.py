@@ -31,8 +31,8 @@ REASONS = {
 class Heartbeat:
     """The thread that keeps the name of *identity* known.
 
-    It also publishes what is *running* for long, finishes uncommitted deliveries, and finds those
-    that the layer handed out unseen.
+    It also publishes what is :attr:`running` for long, finishes uncommitted deliveries, and finds
+    those that the layer handed out unseen.
     """
 
     def __init__(
@@ -42,7 +42,6 @@ class Heartbeat:
         in_flight: InFlight,
         channels: Sequence[str],
         stopping: threading.Event,
-        running: Callable[[], tuple[Running, ...]] = tuple,
     ) -> None:
         self._layer = layer
         self._identity = identity
@@ -51,7 +50,8 @@ class Heartbeat:
         self._stopping = stopping
         self._unknown: list[Delivery] = []
         self._search_at = time.monotonic() + SEARCH_INTERVAL
-        self._running = running
+        #: Returns what runs for long.
+        self.running: Callable[[], tuple[Running, ...]] = tuple
         self._about = ProcessInfo.this("worker")
         self._is_registered = False
         self._ended = threading.Event()
@@ -106,7 +106,7 @@ class Heartbeat:
 
     def _describe(self) -> None:
         """Publish what runs for long, if that has changed."""
-        running = self._running()
+        running = self.running()
         if running != self._about.running:
             about = self._about._replace(running=running)
             self._layer.describe(self._identity.process, about)

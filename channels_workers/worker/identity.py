@@ -20,6 +20,8 @@ CERTAIN = 3.0
 class Identity:
     """The name of a worker process with so many *threads*, and whether the layer knows it.
 
+    It begins with *name*, by default a random one.
+
     A process that was declared dead by mistake takes a new name and goes on.
     """
 
@@ -27,14 +29,14 @@ class Identity:
     #: The names that hold the deliveries of each thread.
     consumers: list[str]
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, name: str = "") -> None:
         self._threads = threads
         self._names: deque[str] = deque(maxlen=NAMES)
         #: Set while the layer knows the process by its name. A process that pulls before that is
         #: declared dead, and its messages run again elsewhere. Set too when the process stops.
         self.known = threading.Event()
         self._alive_at = -math.inf  # monotonic seconds
-        self._take(new_id())
+        self._take(name or new_id())
 
     def renew(self) -> str:
         """Take a new name; return the previous one."""
@@ -51,7 +53,12 @@ class Identity:
 
         Otherwise they may have gone to others: it has another name, or was frozen.
         """
-        return consumer in self.consumers and time.monotonic() - self._alive_at < CERTAIN
+        return consumer in self.consumers and self.is_surely_alive
+
+    @property
+    def is_surely_alive(self) -> bool:
+        """Whether nobody can have declared the process dead, as a heartbeat was answered."""
+        return time.monotonic() - self._alive_at < CERTAIN
 
     def all_consumers(self) -> list[str]:
         """Return the names of all threads, under the previous names of the process too."""

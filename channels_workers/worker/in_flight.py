@@ -125,6 +125,8 @@ def lease_of(count: int) -> float:
 class InFlight:
     """The deliveries of a worker process with so many *threads*; thread-safe.
 
+    Several ledgers of a process share the lock *quarantine*.
+
     * ``backlog``: pulled, and not begun
     * ``quarantined``: the same for messages whose worker died; they run one at a time
     * ``slots``: running or finished, for each thread
@@ -132,7 +134,9 @@ class InFlight:
     * ``retry_queue``: waiting for their next run
     """
 
-    def __init__(self, threads: int, retry_queue: RetryQueue) -> None:
+    def __init__(
+        self, threads: int, retry_queue: RetryQueue, quarantine: threading.Lock | None = None
+    ) -> None:
         self.backlog = Backlog()
         self.quarantined = Backlog()
         self.slots = [Slot() for _ in range(threads)]
@@ -141,7 +145,7 @@ class InFlight:
         self.failures = Failures()
         #: Set when something waits behind a consumer that may be slow.
         self.crowded = threading.Event()
-        self._quarantine = threading.Lock()
+        self._quarantine = quarantine or threading.Lock()
 
     def all(self) -> list[Delivery]:
         """Return all deliveries here; one that moves meanwhile may be in the list twice."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from channels_workers import recorder
 from channels_workers.exceptions import DenyConnection
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.clock import LayerClock
 from channels_workers.layers.types import CONNECT, RESUME, Delivery
 from channels_workers.logs import name_of
 from channels_workers.middleware import RunCoroutine
@@ -32,8 +33,11 @@ TIMED_OUT, DEAD_LETTERED = "timed_out", "dead_lettered"
 NO_CONSUMER = "none"
 
 
-def recorded(dispatch: Dispatch) -> Dispatch:
-    """Return *dispatch*, so that it records each run if this process has metrics."""
+def recorded(dispatch: Dispatch, clock: LayerClock) -> Dispatch:
+    """Return *dispatch*, so that it records each run if this process has metrics.
+
+    *clock* is that of what has the deliveries.
+    """
     found = recorder.instruments()
     if found is None:
         return dispatch
@@ -47,7 +51,7 @@ def recorded(dispatch: Dispatch) -> Dispatch:
         rest: Rest = never_ended.wait,
     ) -> Outcome:
         outcome, began = None, time.monotonic()
-        _note_begin(instruments, delivery, layer, began)
+        _note_begin(instruments, delivery, clock, began)
         try:
             outcome = dispatch(delivery, layer, router, run_coroutine, rest)
             return outcome
@@ -58,9 +62,9 @@ def recorded(dispatch: Dispatch) -> Dispatch:
 
 
 def _note_begin(
-    instruments: WorkerInstruments, delivery: Delivery, layer: WorkerLayer, now: float
+    instruments: WorkerInstruments, delivery: Delivery, clock: LayerClock, now: float
 ) -> None:
-    if (waited := layer.clock.age(delivery.token, now)) is not None:
+    if (waited := clock.age(delivery.token, now)) is not None:
         instruments.waited(delivery.channel, waited)
     if delivery.deaths:
         instruments.handed_over(delivery.channel)

@@ -31,6 +31,7 @@ from channels_workers.worker.log_fields import delivery_fields
 from channels_workers.worker.pace import Pace, look_at_thread
 from channels_workers.worker.retries import without_frames
 from channels_workers.worker.runs import recorded
+from channels_workers.worker.seats import Seats
 
 logger = logging.getLogger(__name__)
 
@@ -41,29 +42,33 @@ Callback = Callable[[Delivery], None]
 class Job:
     """What the threads of a process do: run the messages of *channels* by *router*.
 
-    *callback* gets each delivery before its run. A job that *keeps_order* pulls one message at a
-    time. Responses that wait hold *places*.
+    Consumers act on *channel_layer*. *callback* gets each delivery before its run. A job that
+    *keeps_order* pulls one message at a time. Responses that wait hold *places*. Where the layer
+    has several shards, running consumers have *seats*.
     """
 
+    channel_layer: WorkerLayer
     channels: Sequence[str]
     router: Router
     run_coroutine: RunCoroutine
     callback: Callback | None = None
     keeps_order: bool = False
     places: Places = field(default_factory=Places)
+    seats: Seats | None = None
 
 
 class Worker:
     """A thread that runs consumers, one message at a time.
 
-    While messages wait, it pulls those of quick consumers several at once, and commits them so.
-    *stopping* is set when it must pull no more, *ended* when nothing is tried again.
+    While messages wait, it pulls those of quick consumers several at once, and commits them so,
+    in *layer*: the layer of its job, or one shard of that. *stopping* is set when it must pull no
+    more, *ended* when nothing is tried again.
     """
 
     def __init__(
         self,
         number: int,
-        channel_layer: WorkerLayer,
+        layer: WorkerLayer,
         job: Job,
         in_flight: InFlight,
         identity: Identity,
@@ -71,20 +76,23 @@ class Worker:
         ended: threading.Event,
     ) -> None:
         self.number = number
-        self.channel_layer = channel_layer
+        self.channel_layer = job.channel_layer
         self.router = job.router
+        self._layer = layer
         self.stopping = stopping
         self.slot = in_flight.slots[number]
-        self.batch = Batch(f"worker {number}", channel_layer, in_flight, self.slot, ended)
+        name = f"worker {number}" if layer.shard is None else f"worker {layer.shard}.{number}"
+        self.batch = Batch(name, layer, in_flight, self.slot, ended)
         self._job = job
         self._rest = ended.wait
         self._in_flight = in_flight
+        self._take_up = in_flight.next_of
         self._identity = identity
         self._pace = Pace(look_at_thread())
         self._process = forks.current
         #: The last message had lost a worker: the next one may have, too, and is pulled alone.
         self._is_careful = False
-        self._dispatch = recorded(dispatch)
+        self._dispatch = recorded(dispatch, layer.clock)
         self.thread = Duty(self.batch.name, self.run)
 
     @property
@@ -125,14 +133,14 @@ class Worker:
         waits = in_flight.backlog.waiting or in_flight.quarantined.waiting
         if waits and (delivery := in_flight.next(self.slot)) is not None:
             return delivery
-        if self._identity.known.is_set():
-            return self._pull()
-        batch.commit()
-        self._identity.known.wait()
-        return None
+        return self._pull()
 
     def _pull(self) -> Delivery | None:
         batch, job, in_flight = self.batch, self._job, self._in_flight
+        if not self._identity.known.is_set():
+            batch.commit()
+            self._identity.known.wait()
+            return None
         count = 1 if job.keeps_order or self._is_careful else self._pace.count
         if batch.finished and in_flight.quarantined.waiting:
             batch.commit()
@@ -141,12 +149,12 @@ class Worker:
         else:
             # After a lost reply the layer gives again what this thread handed to others.
             before = in_flight.all()
-            found = self.channel_layer.pull(job.channels, self.consumer, PULL_TIMEOUT, count)
+            found = self._layer.pull(job.channels, self.consumer, PULL_TIMEOUT, count)
             found = in_flight.unknown(found, before)
         if len(found) > 1 or count == 1:
             self._pace.look()
         if not self.stopping.is_set():
-            return in_flight.next_of(found, count, self.slot)
+            return self._take_up(found, count, self.slot)
         if found:  # other threads may be in slow consumers: hand it back before they are done
             in_flight.backlog.add(found)
             in_flight.crowded.set()
@@ -243,7 +251,7 @@ class Worker:
         """Commit and hand back everything else: the next death would make it a suspect, too."""
         self.batch.commit()
         try:
-            self._in_flight.hand_back(self.channel_layer)
+            self._in_flight.hand_back(self._layer)
         except Exception as error:  # noqa: BLE001  (logged; the relief tries again)
             text = "The backlog of this process is handed back later: %s"
             logger.warning(text, error, extra=fields("trying_again"))

@@ -107,18 +107,18 @@ class Watch:
         self._loop = loop
         self._router = router
         self._ended = ended
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[Worker, Run] = {}
         self._is_blocked = False
-        self._running: tuple[Running, ...] = ()
+        self._running: tuple[Run, ...] = ()
         self.thread = Duty("watch", self._run)
 
     def start(self) -> None:
         """Watch from now on."""
         self.thread.start()
 
-    def running(self) -> tuple[Running, ...]:
-        """Return what has run for longer than LONG, by the number of its thread."""
-        return self._running
+    def running(self, workers: Sequence[Worker]) -> tuple[Running, ...]:
+        """Return what *workers* have run for longer than LONG, by the numbers of their threads."""
+        return tuple(run.shown() for run in self._running if run.worker in workers)
 
     def slow(self) -> int:
         """Return how many consumers have run for longer than SLOW_CONSUMER, as the log said."""
@@ -140,18 +140,18 @@ class Watch:
             if run is not None:
                 if now - run.since >= LONG:
                     run.identify(self._router)
-                    long.append(run.shown())
+                    long.append(run)
                 self._judge(run, now - run.since)
         self._running = tuple(long)
         self._look_at_loop()
 
     def _run_of(self, worker: Worker, now: float) -> Run | None:
-        delivery, run = worker.slot.running, self._runs.get(worker.number)
+        delivery, run = worker.slot.running, self._runs.get(worker)
         if delivery is None:
-            self._runs.pop(worker.number, None)
+            self._runs.pop(worker, None)
             return None
         if run is None or run.delivery is not delivery:
-            run = self._runs[worker.number] = Run(worker, delivery, now)
+            run = self._runs[worker] = Run(worker, delivery, now)
         return run
 
     def _judge(self, run: Run, seconds: float) -> None:

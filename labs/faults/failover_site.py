@@ -3,24 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from labs.faults.sentinel import Watched
 from labs.faults.site import ENGINE, Setting, Site
-from labs.harness.ports import free_port
-from labs.harness.processes import Process
-from labs.harness.redis_server import RedisServer, redis_command
-from labs.harness.waiting import wait_for
-
-NAME = "faults"
-
-CONFIGURATION = """\
-port {port}
-bind 127.0.0.1
-dir {folder}
-sentinel monitor {name} 127.0.0.1 {primary} 1
-sentinel down-after-milliseconds {name} 1000
-sentinel failover-timeout {name} 5000
-"""
 
 
 class FailoverSite(Site):
@@ -28,45 +13,18 @@ class FailoverSite(Site):
 
     def __init__(self, folder: Path, setting: Setting, engine: Path = ENGINE) -> None:
         super().__init__(folder, setting, engine)
-        self.primary = self.redis
-        beside = folder / "replica"
-        beside.mkdir()
-        self.replica = RedisServer(beside, "--replicaof", "127.0.0.1", str(self.redis.port))
-        self.sentinel: Process | None = None
+        self.watched = Watched(self.redis, folder)
 
     def start_before_redis(self) -> None:
-        """Start replica and Sentinel, and wait until they know each other."""
-        self.replica.start()
-        port, file = free_port(), self.folder / "sentinel.conf"
-        values = {"port": port, "folder": self.folder, "name": NAME, "primary": self.redis.port}
-        file.write_text(CONFIGURATION.format(**values))
-        command: list[str | Path] = [redis_command(), file, "--sentinel"]
-        self.sentinel = Process("sentinel", command, log=self.folder / "sentinel.log")
-        self.sentinel.wait_until_listening(port)
-        wait_for(lambda: self._knows_replica(port), "the Sentinel to find the replica")
-        self.redis_url = {"sentinels": [["127.0.0.1", port]], "master_name": NAME}
-
-    def _knows_replica(self, port: int) -> bool:
-        with RedisServer(self.folder, port=port).client() as client:
-            found: Any = client.execute_command("SENTINEL", "REPLICAS", NAME)
-        with self.replica.client() as client:
-            return bool(found) and client.info("replication")["master_link_status"] == "up"
+        """Start replica and Sentinel."""
+        self.watched.start()
+        self.redis_url = self.watched.host
 
     def fail_over(self) -> None:
         """Kill Redis, and wait until its replica is promoted."""
-        self.primary.process.kill()
-        self.redis = self.replica
-        wait_for(self._is_promoted, "the promotion of the replica")
-
-    def _is_promoted(self) -> bool:
-        with self.replica.client() as client:
-            return bool(client.info("replication")["role"] == "master")
+        self.redis = self.watched.fail_over()
 
     def kill(self) -> None:
         """Kill what still runs."""
         super().kill()
-        if self.sentinel is not None:
-            self.sentinel.kill()
-        for each in (self.primary, self.replica):
-            if each.is_running:
-                each.process.kill()
+        self.watched.kill()

@@ -13,15 +13,13 @@ OF_SOCKETS = ("connections", "session", "group", "groups", "told", "kept")
 
 def ghosts(site: Site) -> list[str]:
     """Return the keys and group members of servers that the layer does not know."""
-    with site.redis.client() as client:
-        known = {
-            name.decode() for key in client.keys("faults:*:processes") for name in client.hkeys(key)
-        }
-        members = {
-            (key.decode(), name.decode())
-            for key in client.keys("faults:*:group:*")
-            for name in client.hkeys(key)
-        }
+    known, members = set[str](), set[tuple[str, str]]()
+    for server in site.all_redis:
+        with server.client() as client:
+            for key in client.keys("faults:*:processes"):
+                known |= {name.decode() for name in client.hkeys(key)}
+            for key in client.keys("faults:*:group:*"):
+                members |= {(key.decode(), name.decode()) for name in client.hkeys(key)}
     of_servers = ((key, key.rpartition(":")[2]) for key in _found(site, OF_SERVERS))
     return [f"{key} of {name}" for key, name in [*of_servers, *members] if name not in known]
 

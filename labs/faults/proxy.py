@@ -44,6 +44,7 @@ class Proxy:
         self.cuts: Counter[str] = Counter()
         self._armed: Counter[str] = Counter()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._is_shut = False
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
@@ -69,6 +70,15 @@ class Proxy:
         """Close all connections, on both sides. New ones are taken."""
         self._loop.call_soon_threadsafe(self._cut)
 
+    def shut(self) -> None:
+        """Close all connections, and each new one at once, until :meth:`open`."""
+        self._is_shut = True
+        self.cut()
+
+    def open(self) -> None:
+        """Take connections again."""
+        self._is_shut = False
+
     def _cut(self) -> None:
         for writer in self._writers:
             writer.transport.abort()
@@ -87,6 +97,9 @@ class Proxy:
         self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_shut:
+            writer.transport.abort()
+            return
         with suppress(OSError, asyncio.CancelledError):
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
             self._writers |= {writer, back}

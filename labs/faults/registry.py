@@ -49,6 +49,18 @@ from labs.faults.cases.resume import ResumeRedisEmptied, ResumeServerKilled, Res
 from labs.faults.cases.rude_clients import Flood, SlowReader
 from labs.faults.cases.server_killed import ServerKilled, ServerKilledBusy
 from labs.faults.cases.server_stopped import ServerStopped
+from labs.faults.cases.shard_changes import ShardDrained, ShardsAdded
+from labs.faults.cases.shards import (
+    PullerFrozen,
+    PullerKilled,
+    ShardCut,
+    ShardEmptied,
+    ShardFailover,
+    ShardFrozen,
+    ShardKilled,
+    ShardOld,
+    ShardSlow,
+)
 from labs.faults.cases.tasks import (
     TasksFrozen,
     TasksKilled,
@@ -127,6 +139,17 @@ FAULTS: tuple[Fault, ...] = (
     ResumeServerKilled(),
     ResumeStorm(),
     ResumeRedisEmptied(),
+    ShardKilled(),
+    ShardEmptied(),
+    ShardOld(),
+    ShardFrozen(),
+    ShardSlow(),
+    ShardCut(),
+    ShardFailover(),
+    PullerKilled(),
+    PullerFrozen(),
+    ShardsAdded(),
+    ShardDrained(),
 )
 
 #: Long faults, which run only by name.

@@ -66,10 +66,16 @@ class Site(harness.Site):
         self.proxy = Proxy(self.redis.port)
 
     @property
+    def hosts(self) -> Any:
+        """The hosts of the layer, in a form of its option."""
+        return [self.redis_url]
+
+    @property
     def environment(self) -> dict[str, str]:
         """The variables of the processes. ``application.settings`` reads FAULTS."""
         given = {
             "redis": self.redis_url,
+            "hosts": self.hosts,
             "folder": str(self.folder),
             "limits": dict(self.setting.limits),
         }
@@ -133,10 +139,17 @@ class Site(harness.Site):
         with self.redis.client() as client:
             return read_status(client, f"faults:{FORMAT_VERSION}:")
 
+    @property
+    def all_redis(self) -> list[RedisServer]:
+        """Each Redis that has data of the layer."""
+        return [self.redis]
+
     def keys(self, pattern: str) -> list[str]:
-        """Return the layer's keys that match, without its prefix."""
-        with self.redis.client() as client:
-            found = [key.decode() for key in client.keys(f"faults:*:{pattern}")]
+        """Return the layer's keys that match, without its prefix, each once."""
+        found = set[str]()
+        for server in self.all_redis:
+            with server.client() as client:
+                found |= {key.decode() for key in client.keys(f"faults:*:{pattern}")}
         return sorted(key.split(":", 2)[2] for key in found)
 
     def wait_for_keys(self, pattern: str, count: int, timeout: float) -> None:

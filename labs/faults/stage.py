@@ -77,9 +77,12 @@ class Stage(harness.Stage[Row]):
 
     def records(self) -> int:
         """Return how many connections the layer knows."""
-        with self.site.redis.client() as client:
-            keys = client.keys("faults:*:connections:*")
-            return sum(int(client.hlen(key)) for key in keys)
+        count = 0
+        for server in self.site.all_redis:
+            with server.client() as client:
+                keys = client.keys("faults:*:connections:*")
+                count += sum(int(client.hlen(key)) for key in keys)
+        return count
 
     def expect_drops(self, server: Server) -> None:
         """Record that the sockets of *server* will be dropped."""

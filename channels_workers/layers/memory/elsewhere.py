@@ -27,23 +27,27 @@ class Elsewhere:
         """Log *operation* if it concerns other shards; return whether it concerns only them."""
         match operation:
             case Send(channel, _) if "!" in channel:
-                home = shard_of(channel)
+                home = self._home_of(channel)
             case Join(group, channel) | Leave(group, channel):
                 home = self._home_of_member(group, channel)
             case Session(channel, _):
-                home = shard_of(channel)
+                home = self._home_of(channel)
             case GroupSend(group, _):
                 return self._takes_group_send(group, operation, message_id)
             case _:
                 return False
-        if home in (None, self.data.name):
+        if home == self.data.name:
             return False
         self._log(home, message_id, operation)
         return True
 
-    def _home_of_member(self, group: str, channel: str) -> str | None:
+    def _home_of(self, channel: str) -> str:
+        """Return the shard of a reply channel: the first one if its name has none."""
+        return shard_of(channel) or self.data.names[0]
+
+    def _home_of_member(self, group: str, channel: str) -> str:
         if "!" in channel:
-            return shard_of(channel)
+            return self._home_of(channel)
         return home_of_member(group, channel, self.data.names)
 
     def _takes_group_send(self, group: str, operation: GroupSend, message_id: str) -> bool:
@@ -60,8 +64,8 @@ class Elsewhere:
         """Log a message to a group with history, whose home is here."""
         self._log(EVERYWHERE, message_id, sent)
 
-    def _log(self, destination: str | None, message_id: str, operation: Loggable) -> None:
-        if destination is not None and destination in (EVERYWHERE, *self.data.names):
+    def _log(self, destination: str, message_id: str, operation: Loggable) -> None:
+        if destination in (EVERYWHERE, *self.data.names):
             self._logged.append(Logged(destination, message_id, operation))
 
     def write(self) -> bool:

@@ -34,6 +34,7 @@ from channels_workers.layers.memory.store import (
 )
 from channels_workers.layers.memory.stores import Gate, Stores
 from channels_workers.layers.server import Departure, Server
+from channels_workers.layers.shards.names import named
 from channels_workers.layers.types import (
     CONNECT,
     KEPT_MARK,
@@ -320,7 +321,7 @@ class InMemoryChannelLayer(WorkerLayer):
                 if left <= 0:
                     break
                 self.store.changed.wait(left)
-            return found
+            return found if self.shard is None else named(self.shard, found)
 
     def pending_deliveries(
         self, channels: Sequence[str], consumers: Sequence[str]
@@ -329,7 +330,8 @@ class InMemoryChannelLayer(WorkerLayer):
         with self.store.changed:
             streams = [self.store.stream(channel) for channel in channels]
             pending = [held for stream in streams for held in stream.pending.values()]
-            return [held for held in pending if held.consumer in consumers]
+            found = [held for held in pending if held.consumer in consumers]
+            return found if self.shard is None else named(self.shard, found)
 
     def commit(self, finished: Finished) -> Committed:
         """Finish a delivery in one step; see ``commit.lua``."""

@@ -23,7 +23,7 @@ from channels_workers.layers.redis.relays import RedisRelays
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.session import ServerSession
-from channels_workers.layers.redis.shard import Shard, checked_limits
+from channels_workers.layers.redis.shard import Shard, check_limit
 from channels_workers.layers.redis.shard_hosts import read_shards
 from channels_workers.layers.redis.sharded import ShardedRedisLayer
 from channels_workers.layers.redis.statistics import read_channel, read_global
@@ -55,20 +55,40 @@ LOOKED_AT = 1_000
 
 
 class RedisChannelLayer(WorkerLayer):
-    """A channel layer in Redis (6.2 or later).
+    """A channel layer in one Redis (6.2 or later), or a Sentinel pair, or in several of them.
 
-    *hosts* takes the forms of channels-redis. Several are shards, as is a dict of them by name: the
-    result is a layer that spreads its data over them. *prefix* begins every key. Without
-    *lifeline*, the death of a process is noticed after 5 s instead of one. *log_entries* and
-    *log_bytes* limit the log of a shard. The other options are those of
+    *hosts* takes the forms of channels-redis. Several entries are shards: the layer is then a
+    :class:`~channels_workers.layers.redis.sharded.ShardedRedisLayer`. *log_entries* and *log_bytes*
+    bound what these have for each other. *prefix* begins every key. Without *lifeline*, the death
+    of a process is noticed after 5 s instead of one. The other options are those of
     :class:`~channels_workers.layers.channel_layer.ChannelLayer`. A layer of several shards adds
     *shard*, the one whose data this Redis has.
     """
 
-    def __new__(cls, hosts: Any = None, **config: Any) -> Any:
+    def __new__(
+        cls,
+        hosts: Any = None,
+        prefix: str = "channels",
+        lifeline: bool = True,
+        log_entries: int = LOG_ENTRIES,
+        log_bytes: int = LOG_BYTES,
+        **config: Any,
+    ) -> Any:
         """Return a layer, perhaps one with several shards."""
         shards = read_shards(hosts)
-        return ShardedRedisLayer(shards, cls, **config) if len(shards) > 1 else super().__new__(cls)
+        check_limit("log_entries", log_entries)
+        check_limit("log_bytes", log_bytes)
+        if len(shards) == 1:
+            return super().__new__(cls)
+        return ShardedRedisLayer(
+            shards,
+            cls,
+            log_entries=log_entries,
+            log_bytes=log_bytes,
+            prefix=prefix,
+            lifeline=lifeline,
+            **config,
+        )
 
     def __init__(
         self,
@@ -80,7 +100,6 @@ class RedisChannelLayer(WorkerLayer):
         **config: Any,
     ) -> None:
         shard: Shard | None = config.pop("shard", None)
-        checked_limits(log_entries, log_bytes)  # one shard has no log
         super().__init__(**config)
         self.shard = shard.name if shard else None
         self.client = Client(hosts, prefix, shard)

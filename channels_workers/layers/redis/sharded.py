@@ -16,11 +16,11 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.redis import hosts as redis_hosts
 from channels_workers.layers.redis.requests import Request
-from channels_workers.layers.redis.shard import Shard, checked_limits
+from channels_workers.layers.redis.shard import Shard
 from channels_workers.layers.redis.shards import RedisShards
 from channels_workers.layers.shards.admin import ShardedAdmin
 from channels_workers.layers.shards.clock import ShardsClock
-from channels_workers.layers.shards.layer import ShardedLayer, named
+from channels_workers.layers.shards.layer import ShardedLayer
 from channels_workers.layers.shards.types import LOG_BYTES, LOG_ENTRIES
 from channels_workers.layers.types import Delivery
 from channels_workers.tracing import hooks
@@ -46,27 +46,27 @@ class ShardedRedisLayer(ShardedLayer):
         log_bytes: int = LOG_BYTES,
         **config: Any,
     ) -> None:
-        limits, names = checked_limits(log_entries, log_bytes), tuple(hosts)
-        self._layers = {
-            name: make(hosts=[host], shard=Shard(name, names, *limits), **config)
+        names = tuple(hosts)
+        self.layers = {
+            name: make(hosts=[host], shard=Shard(name, names, log_entries, log_bytes), **config)
             for name, host in hosts.items()
         }
         config = {key: config[key] for key in config.keys() - {"prefix", "lifeline"}}
-        super().__init__(self._layers, **config)
-        self._turns = count()
+        super().__init__(self.layers, **config)
+        self._turns = count(random.randrange(len(names)))  # noqa: S311  (no secret)
         self._connect()
 
     def _connect(self) -> None:
-        shards = RedisShards({name: it.client for name, it in self._layers.items()})
+        shards = RedisShards({name: it.client for name, it in self.layers.items()})
         self.shards = shards
-        self.admin = ShardedAdmin({name: it.admin for name, it in self._layers.items()})
-        self.clock = ShardsClock(it.clock for it in self._layers.values())
-        for name, layer in self._layers.items():
+        self.admin = ShardedAdmin({name: it.admin for name, it in self.layers.items()})
+        self.clock = ShardsClock(it.clock for it in self.layers.values())
+        for name, layer in self.layers.items():
             layer.find_marks = partial(shards.marks, name)
             layer.call_shard = self._call_shard
 
     def _call_shard(self, shard: str, request: Request) -> Any:
-        return self._layers[shard].client.call(request)
+        return self.layers[shard].client.call(request)
 
     def begin_in_child(self) -> None:
         """Share nothing with the parent of this forked child; the shards do the same."""
@@ -75,7 +75,7 @@ class ShardedRedisLayer(ShardedLayer):
         self._connect()
 
     def __str__(self) -> str:
-        each = ", ".join(f"{name}: {it.client}" for name, it in self._layers.items())
+        each = ", ".join(f"{name}: {it.client}" for name, it in self.layers.items())
         return f"RedisChannelLayer with {len(self.by_name)} shards ({each})"
 
     def choose_home(self) -> str:
@@ -84,7 +84,7 @@ class ShardedRedisLayer(ShardedLayer):
 
     def disconnect(self) -> None:
         """Close the blocking connections to all shards; the next request opens new ones."""
-        for layer in self._layers.values():
+        for layer in self.layers.values():
             layer.disconnect()
 
     def begin_history(self, group: str, home: WorkerLayer, shard: WorkerLayer) -> None:
@@ -112,7 +112,7 @@ class ShardedRedisLayer(ShardedLayer):
             for shard in self._in_turn():
                 try:
                     if found := shard.pull(channels, consumer, wait, count):
-                        return named(shard, found)
+                        return found
                 except LayerUnavailable as error:
                     failures.append(error)
                 left = deadline - time.monotonic()
@@ -135,7 +135,7 @@ class ShardedRedisLayer(ShardedLayer):
                 if time.monotonic() < asked_at.get(name, 0.0):
                     continue
                 try:
-                    taken = await self._layers[name].streams.take(channel)
+                    taken = await self.layers[name].streams.take(channel)
                 except LayerUnavailable as error:
                     asked_at[name], failure = time.monotonic() + ASKED_AGAIN, error
                     continue
@@ -153,7 +153,7 @@ class ShardedRedisLayer(ShardedLayer):
     async def _wait_for_any(self, channel: str, entries: Mapping[str, bytes]) -> None:
         """Wait for a message of any shard after its entry, for some seconds at most."""
         waits = [
-            asyncio.ensure_future(self._layers[name].streams.wait_for_one(channel, entry))
+            asyncio.ensure_future(self.layers[name].streams.wait_for_one(channel, entry))
             for name, entry in entries.items()
         ]
         try:

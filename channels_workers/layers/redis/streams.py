@@ -27,6 +27,7 @@ from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.requests import Request, load_scripts
 from channels_workers.layers.redis.resp import Arguments, Command, pack
 from channels_workers.layers.redis.wire import GROUP
+from channels_workers.layers.shards.names import named
 from channels_workers.layers.types import Delivery, Refusals, Unreadable
 from channels_workers.logs import described, fields
 from channels_workers.tracing import hooks
@@ -118,6 +119,7 @@ class Streams:
     def __init__(self, client: Client, refusals: Refusals) -> None:
         self.client = client
         self._refusals = refusals
+        self._shard = client.shard.name if client.shard else None
         self._dead_letters = client.key("dead_letters")
         self._prefix = client.key("channel:")
         self._recovering: dict[str, Recovery] = {}
@@ -250,7 +252,7 @@ class Streams:
             read = wire.read_streams(reply, self._prefix, consumer)
             if read.unreadable:
                 self._give_up(read, consumer)
-            return read.deliveries
+            return read.deliveries if self._shard is None else named(self._shard, read.deliveries)
         except Exception:  # noqa: BLE001  (the next pull raises it)
             self.recover(consumer)
             return []
@@ -381,7 +383,7 @@ class Streams:
     def _readable(self, reply: Any, consumer: str) -> list[Delivery]:
         read = wire.read_streams(reply, self._prefix, consumer)
         self._give_up(read, consumer)
-        return read.deliveries
+        return read.deliveries if self._shard is None else named(self._shard, read.deliveries)
 
     def _give_up(self, read: wire.Read, consumer: str) -> None:
         """Make dead letters of what is unreadable."""

@@ -55,14 +55,14 @@ class ShardedInterface(WorkerLayer):
         """All shards."""
         return tuple(self.by_name.values())
 
-    @property
-    def first(self) -> WorkerLayer:
-        """The first shard. It has all names without a shard: the site began with one Redis."""
-        return next(iter(self.by_name.values()))
-
     def of(self, name: str) -> WorkerLayer:
-        """Return the shard of a server or a reply channel, the first for other names."""
-        return self.by_name.get(shard_of(name) or "") or self.first
+        """Return the shard of a server or a reply channel, the home shard for other names.
+
+        The first shard has those that began when it was alone.
+        """
+        if (shard := shard_of(name)) is not None:
+            return self.by_name.get(shard) or self.home()
+        return self.home() if server_of(name) is None else self.all[0]
 
     def of_delivery(self, delivery: Delivery) -> WorkerLayer:
         """Return the shard that has *delivery*."""

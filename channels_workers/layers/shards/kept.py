@@ -28,10 +28,7 @@ class ShardedKept(LayerKept):
         self._home_shard = home
 
     def _of(self, channel: str) -> LayerKept | None:
-        name = shard_of(channel)
-        if name is None:  # of the time when the site had one Redis, which is the first shard
-            return next(iter(self._by_name.values())).kept
-        shard = self._by_name.get(name)
+        shard = self._by_name.get(shard_of(channel) or next(iter(self._by_name)))
         return None if shard is None else shard.kept
 
     async def park(self, reply_channel: str, code: int) -> Parked:

@@ -37,8 +37,15 @@ Answer = TypeVar("Answer")
 class ShardedLayer(ShardedInterface):
     """A layer of several shards."""
 
-    #: The logs between the shards.
     shards: LayerShards
+
+    def lanes(self) -> Sequence[WorkerLayer]:
+        """Return the shards, in order."""
+        return self.all
+
+    def announce_delayed(self, operations: Iterable[Operation]) -> None:
+        """Tell the listeners of the home shard, which has what code outside consumers delays."""
+        self.home().announce_delayed(operations)
 
     # The worker side. A shard that is away costs only its own messages.
 
@@ -92,7 +99,7 @@ class ShardedLayer(ShardedInterface):
     ) -> list[Delivery]:
         """Return the messages of one shard, without waiting; none if it does not answer."""
         try:
-            return named(shard, shard.pull(channels, consumer, 0, count))
+            return shard.pull(channels, consumer, 0, count)
         except LayerUnavailable:
             return []
 
@@ -100,9 +107,7 @@ class ShardedLayer(ShardedInterface):
         self, channels: Sequence[str], consumers: Sequence[str]
     ) -> list[Delivery]:
         """Return the deliveries that *consumers* have not finished, of the shards that answer."""
-        found = self.ask_all(
-            lambda shard: named(shard, shard.pending_deliveries(channels, consumers))
-        )
+        found = self.ask_all(lambda shard: shard.pending_deliveries(channels, consumers))
         return [delivery for each in found for delivery in each]
 
     def commit(self, finished: Finished) -> Committed:
@@ -219,11 +224,6 @@ class ShardedLayer(ShardedInterface):
     def channel_statistics(self, channel: str) -> Statistics:
         """Return the statistics of an ordinary channel."""
         return _total([shard.channel_statistics(channel) for shard in self.all])
-
-
-def named(shard: WorkerLayer, deliveries: Iterable[Delivery]) -> list[Delivery]:
-    """Return *deliveries* with the name of their shard."""
-    return [delivery._replace(shard=shard.shard or "") for delivery in deliveries]
 
 
 def _total(found: Sequence[Statistics]) -> Statistics:

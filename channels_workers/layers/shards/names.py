@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from channels_workers.layers.types import Delivery
 
 #: Matches the name of a shard.
 is_shard_name = re.compile(r"[a-z0-9]{1,8}").fullmatch
@@ -38,3 +40,8 @@ def home_of(name: str, shards: Sequence[str]) -> str:
 def home_of_member(group: str, channel: str, shards: Sequence[str]) -> str:
     """Return the shard that has an ordinary channel as a member of *group*."""
     return home_of(f"{group}\n{channel}", shards)
+
+
+def named(shard: str, deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Return *deliveries* with the name of their shard."""
+    return [delivery._replace(shard=shard) for delivery in deliveries]

@@ -4,7 +4,8 @@ import json
 import os
 from typing import Any
 
-#: Written by ``site.Site``: the address of Redis, the folder of diaries, CHANNEL_WORKERS.
+#: Written by ``site.Site``: the address of Redis, the hosts of the layer, the folder of diaries,
+#: CHANNEL_WORKERS.
 given: dict[str, Any] = json.loads(os.environ["FAULTS"])
 
 SECRET_KEY = "faults"
@@ -18,7 +19,7 @@ USE_TZ = True
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_workers.layers.redis.RedisChannelLayer",
-        "CONFIG": {"hosts": [given["redis"]], "prefix": "faults"},
+        "CONFIG": {"hosts": given["hosts"], "prefix": "faults"},
     },
 }
 CHANNEL_ROUTING = "labs.faults.application.routing.channel_routing"

@@ -12,8 +12,9 @@ socket.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from labs.harness.crowd.transcript import Person, Said, Transcript, Visit
 
@@ -34,6 +35,14 @@ class Found:
     seconds: float
 
 
+class Missed(NamedTuple):
+    """A *message* of *speaker* that nobody heard on the socket of *visit*."""
+
+    speaker: Person
+    message: Said
+    visit: Visit
+
+
 #: The key of a socket, with the number of one of its messages.
 Finished = Collection[tuple[str, int | None]]
 
@@ -44,18 +53,19 @@ def find(
     *,
     finished: Finished = frozenset(),
     loose: Collection[str] = (),
+    is_told: Callable[[Missed], bool] = lambda _: False,
 ) -> Found:
     """Count. Delays start at *since* or later (monotonic s).
 
     The consumers of *finished* messages have completed. Messages of *loose* senders may come in any
-    order, also by a later visit.
+    order, also by a later visit. What is missed and *is_told* is not lost.
     """
     accepted = find_accepted(transcript, finished)
     said = sum(len(person.said) for person in transcript.people)
     return Found(
         said,
         said - len(accepted),
-        _missed(transcript, accepted, loose),
+        _lost(each for each in missed(transcript, accepted, loose) if not is_told(each)),
         [what for person in transcript.people for what in _heard_twice(person)],
         [
             what
@@ -101,11 +111,10 @@ def is_accepted(
     )
 
 
-def _missed(
-    transcript: Transcript, accepted: set[tuple[str, int]], loose: Collection[str]
-) -> list[str]:
-    """Describe each accepted message that was lost, and who missed it."""
-    lost: dict[tuple[str, int], str] = {}
+def missed(
+    transcript: Transcript, accepted: set[tuple[str, int]], loose: Collection[str] = ()
+) -> Iterator[Missed]:
+    """Yield each accepted message that a required listener did not hear."""
     for hearer, visit, speaker in _audience(transcript):
         visits = hearer.visits if speaker.name in loose else [visit]
         came = (heard for each in visits for heard in (*each.heard, *each.fetched))
@@ -116,7 +125,18 @@ def _missed(
             was_there = visit.joined is not None and visit.joined <= message.at
             named = (speaker.name, message.number)
             if was_there and is_due and message.number not in numbers and named in accepted:
-                lost[named] = f"{speaker.name} {message.number} was not heard by {visit.key}"
+                yield Missed(speaker, message, visit)
+
+
+def _lost(found: Iterable[Missed]) -> list[str]:
+    """Describe each message once, with one of those who missed it."""
+    lost = {
+        (
+            speaker.name,
+            message.number,
+        ): f"{speaker.name} {message.number} was not heard by {visit.key}"
+        for speaker, message, visit in found
+    }
     return list(lost.values())
 
 

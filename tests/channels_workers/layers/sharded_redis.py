@@ -27,7 +27,7 @@ class SettledRedis(ShardedRedisLayer):
         super()._connect()
         self._pullers = [Puller(self.shards, name, keeps=0.0) for name in self.by_name]
         self._lock_of_pullers = threading.Lock()
-        for layer in self._layers.values():
+        for layer in self.layers.values():
             _after(layer, self.settle)
 
     def choose_home(self) -> str:

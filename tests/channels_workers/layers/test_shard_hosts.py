@@ -87,14 +87,14 @@ def test_several_hosts_are_a_layer_of_shards() -> None:
     assert layer.capacity == 7
     keys = {name: each.client.shards for name, each in layer.by_name.items()}
     assert keys == {
-        "a": "site:2:shards:a:b:1000:268435456",
-        "b": "site:2:shards:b:a:1000:268435456",
+        "a": "site:2:shards:a:b:1000:268435456:a",
+        "b": "site:2:shards:b:a:1000:268435456:a",
     }
 
 
 @pytest.mark.parametrize("hosts", [[A], [A, B]])
 @pytest.mark.parametrize("option", ["log_entries", "log_bytes"])
-@pytest.mark.parametrize("value", [999, -1, "100000", 1e6, True, None])
+@pytest.mark.parametrize("value", [0, -1, "100000", 1e6, True, None])
 def test_wrong_limits_of_logs_are_refused(hosts: Any, option: str, value: Any) -> None:
     with pytest.raises(ImproperlyConfigured, match=rf"CONFIG\['{option}'\].*whole number from"):
         RedisChannelLayer(hosts=hosts, **{option: value})

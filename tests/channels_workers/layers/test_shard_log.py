@@ -329,7 +329,7 @@ def test_a_read_waits_for_an_entry(site: ShardSite) -> None:
 
 def test_one_shard_passes_no_names() -> None:
     assert Shard("a", ("a",)).key("chat:2:") == ""
-    assert Shard("a", ("a", "b", "c"), 9, 99).key("chat:2:") == "chat:2:shards:a:b,c:9:99"
+    assert Shard("a", ("a", "b", "c"), 9, 99).key("chat:2:") == "chat:2:shards:a:b,c:9:99:a"
 
 
 def test_each_of_merged_commits_has_its_ids(site: ShardSite) -> None:

@@ -8,7 +8,7 @@ CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_workers.layers.redis.RedisChannelLayer",
         "CONFIG": {
-            "hosts": [given["redis"]],
+            "hosts": given["hosts"],
             "prefix": "faults",
             "history": {"room-*": {"messages": 1000, "seconds": 600}},
         },

@@ -3,7 +3,8 @@
 --
 -- Only scripts for several shards have it: lines that end with a comment of the word "shards" are not in
 -- those for one (scripts.py). KEYS[3] is "<prefix>shards:<this one>:<the others, with
--- commas>:<entries of a log at most>:<its bytes>".
+-- commas>:<entries of a log at most>:<its bytes>:<the first one>". The first one has the channels whose names
+-- have no shard, of when it was alone.
 --
 -- log:<epoch> is a stream with an entry "<seq>-0" for each step that concerns other shards. A step with more
 -- than 999 such operations makes several. logs maps the epoch to the newest seq, from 1 on without
@@ -24,17 +25,18 @@
 local processed = prefix .. "processed"
 local logged_at_once = 999
 
-local this_shard = string.match(KEYS[3], "^shards:(%w+):", #prefix + 1)
+local this_shard, first_shard = string.match(KEYS[3], "^shards:(%w+):.*:(%w+)$", #prefix + 1)
 
 -- Returns the others, LOG_ENTRIES and LOG_BYTES.
 local function read_shards()
-  local others, entries, bytes = string.match(KEYS[3], "^shards:%w+:([%w,]*):(%d+):(%d+)$", #prefix + 1)
+  local others, entries, bytes = string.match(KEYS[3], "^shards:%w+:([%w,]*):(%d+):(%d+):%w+$", #prefix + 1)
   return others, tonumber(entries), tonumber(bytes)
 end
 
 -- The shard of a reply channel "<shard>-<id>!<random>" of another shard, or nil.
 local function shard_elsewhere(channel)
   local shard = string.match(channel, "^([%l%d]+)%-[^!]+!")
+  if not shard and string.find(channel, "!", 1, true) then shard = first_shard end
   return shard ~= this_shard and shard or nil
 end
 
