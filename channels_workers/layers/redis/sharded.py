@@ -15,14 +15,17 @@ from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.redis import hosts as redis_hosts
+from channels_workers.layers.redis.loads import read_load
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.shard import Shard
 from channels_workers.layers.redis.shards import RedisShards
+from channels_workers.layers.server import Server
 from channels_workers.layers.shards.admin import ShardedAdmin
 from channels_workers.layers.shards.clock import ShardsClock
+from channels_workers.layers.shards.home import Homes, Load
 from channels_workers.layers.shards.layer import ShardedLayer
 from channels_workers.layers.shards.types import LOG_BYTES, LOG_ENTRIES
-from channels_workers.layers.types import Delivery
+from channels_workers.layers.types import Connection, Delivery, Operation, ReplyKind
 from channels_workers.tracing import hooks
 
 #: For how long a pull waits for messages of one shard before it looks at all again (s).
@@ -61,6 +64,7 @@ class ShardedRedisLayer(ShardedLayer):
         self.shards = shards
         self.admin = ShardedAdmin({name: it.admin for name, it in self.layers.items()})
         self.clock = ShardsClock(it.clock for it in self.layers.values())
+        self._homes = Homes(tuple(self.layers), self._load, self._move)
         for name, layer in self.layers.items():
             layer.find_marks = partial(shards.marks, name)
             layer.call_shard = self._call_shard
@@ -78,12 +82,68 @@ class ShardedRedisLayer(ShardedLayer):
         each = ", ".join(f"{name}: {it.client}" for name, it in self.layers.items())
         return f"RedisChannelLayer with {len(self.by_name)} shards ({each})"
 
+    # The home of this process
+
     def choose_home(self) -> str:
-        """Return the shard with the fewest connections."""
-        return random.choice(list(self.by_name))  # noqa: S311  (no secret)
+        """Return the open shard with the fewest connections; this waits a second at most."""
+        return self._homes.first()
+
+    def _load(self, shard: str) -> Load:
+        return read_load(self.layers[shard].client)
+
+    def _move(self, shard: str) -> None:
+        """Let new sockets of this process go to *shard*; those that it has stay where they are."""
+        self._home_shard = self.by_name[shard]
+
+    def start_server(self) -> Server:
+        """Return the server of this process on its home shard, which may change from now on."""
+        server = super().start_server()
+        self._homes.keep()
+        return server
+
+    async def attach(self, connection: Connection, kind: ReplyKind = ReplyKind.SOCKET) -> str:
+        """Return a new reply channel for *connection*, at home."""
+        reply = await super().attach(connection, kind)
+        self._homes.keep()
+        return reply
+
+    async def new_channel(self, prefix: str = "specific") -> str:
+        """Return the name of a new channel that this process receives, at home."""
+        self._homes.keep()
+        return await super().new_channel(prefix)
+
+    async def retire_server(self) -> None:
+        """Retire the servers of this process on all shards, at the same time."""
+        self._homes.end()
+        retiring = (shard.retire_server() for shard in self.all)
+        for failed in await asyncio.gather(*retiring, return_exceptions=True):
+            if isinstance(failed, BaseException):
+                raise failed
+
+    def apply(self, operations: Sequence[Operation], quick: bool = False) -> None:
+        """Carry out *operations* on the home shard; the next call may have another home."""
+        try:
+            super().apply(operations, quick)
+        except LayerUnavailable:
+            self._choose_again()
+            raise
+
+    async def aapply(self, operations: Sequence[Operation], quick: bool = False) -> None:
+        """Do the same as :meth:`apply` from a coroutine."""
+        try:
+            await super().aapply(operations, quick)
+        except LayerUnavailable:
+            self._choose_again()
+            raise
+
+    def _choose_again(self) -> None:
+        """Choose a home at the next call, unless a thread looks after it."""
+        if not self._homes.is_kept:
+            self._home_shard = None
 
     def disconnect(self) -> None:
         """Close the blocking connections to all shards; the next request opens new ones."""
+        self._homes.end()
         for layer in self.layers.values():
             layer.disconnect()
 
