@@ -57,10 +57,9 @@ def shard_line(report: ShardReport) -> str:
     start = f"  {report.name}  {report.address}  {report.state}"
     if report.state is ShardState.AWAY:
         return f"{start}: {report.why}"
-    counts = (
-        f"{report.servers} servers, {report.connections} connections, {report.waiting} messages"
-    )
-    rest = [f"{report.delayed} delayed"] if report.delayed else []
+    counts = f"{report.servers} servers, {report.connections} connections"
+    rest = [f"{report.waiting} messages"]
+    rest += [f"{report.delayed} delayed"] if report.delayed else []
     rest += [f"{name} is {count} behind" for name, count in report.behind.items() if count]
     rest += [f"{report.dropped} entries dropped"] if report.dropped else []
     rest += [] if report.has_puller else ["no worker pulls for it"]

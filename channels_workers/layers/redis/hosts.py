@@ -12,7 +12,7 @@ import redis.asyncio
 import redis.asyncio.retry
 import redis.exceptions
 import redis.sentinel
-from channels_redis.utils import create_pool, decode_hosts
+from channels_redis.utils import create_pool
 from django.core.exceptions import ImproperlyConfigured
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -21,12 +21,10 @@ from channels_workers import recorder
 from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
 from channels_workers.layers.redis import permissions
 from channels_workers.layers.redis.options import Host, describe, read_options, refuse
-from channels_workers.layers.shards.names import is_shard_name
+from channels_workers.layers.redis.shard_hosts import read_shards
 from channels_workers.logs import described
 
 OLDEST_VERSION = (6, 2)
-
-HOSTS = "CONFIG['hosts'] of CHANNEL_LAYERS"
 
 #: The errors of redis-py if the server does not answer, or the connection is cut.
 DISCONNECTED = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
@@ -63,14 +61,11 @@ def read_hosts(hosts: Any) -> Host:
 
     Raises :class:`~django.core.exceptions.ImproperlyConfigured` for anything else.
     """
-    try:
-        decoded = decode_hosts(hosts)
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{HOSTS}: {error}") from error
+    decoded = list(read_shards(hosts).values())
     if len(decoded) != 1:
         raise ImproperlyConfigured(
-            f"{HOSTS} names {len(decoded)} servers for one shard. Name one Redis (or its "
-            "Sentinels, as one entry)."
+            f"CONFIG['hosts'] of CHANNEL_LAYERS names {len(decoded)} servers where one is needed. "
+            "Name one Redis (or its Sentinels, as one entry)."
         )
     host = read_options(decoded[0])
     for make_pool in (blocking_pool, asyncio_pool):
@@ -79,44 +74,6 @@ def read_hosts(hosts: Any) -> Host:
         except Exception as error:  # noqa: BLE001  (each option has its own errors)
             raise refuse(host, error) from None
     return host
-
-
-def read_shards(hosts: Any) -> Mapping[str, Any]:
-    """Return the entries of *hosts* by the names of their shards; a list gives them numbers.
-
-    What is neither a list nor a dict is one entry, named "": :func:`read_hosts` judges it.
-
-    Raises :class:`~django.core.exceptions.ImproperlyConfigured` for a wrong name, for no entry, and
-    for two with one address.
-    """
-    named: dict[str, Any]
-    if isinstance(hosts, list | tuple):
-        named = {str(number): host for number, host in enumerate(hosts)}
-    elif isinstance(hosts, Mapping):
-        named = dict(hosts)
-    else:
-        return {"": hosts}
-    if wrong := [name for name in named if not is_shard_name(str(name))]:
-        raise ImproperlyConfigured(
-            f"{HOSTS} names the shard {wrong[0]!r}. A name has 1 to 8 of the characters a to z and "
-            "0 to 9, as in {'a': 'redis://...', 'b': 'redis://...'}."
-        )
-    if not named:
-        raise ImproperlyConfigured(f"{HOSTS} is empty. Name one Redis, or one for each shard.")
-    if len(named) > 1:
-        _check_different(named)
-    return named
-
-
-def _check_different(named: Mapping[str, Any]) -> None:
-    known: dict[str, str] = {}
-    for name, entry in named.items():
-        address = str(sorted(read_hosts([entry]).items(), key=str))
-        if (other := known.setdefault(address, name)) != name:
-            raise ImproperlyConfigured(
-                f"{HOSTS} gives the shards {other!r} and {name!r} the same address. Each needs a "
-                "Redis, or at least a database, of its own."
-            )
 
 
 def is_temporary(error: Exception) -> bool:

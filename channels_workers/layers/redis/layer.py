@@ -17,7 +17,6 @@ from channels_workers.layers.history import Histories, Joined
 from channels_workers.layers.redis import commits, kept_requests, requests, told, wire
 from channels_workers.layers.redis.admin import RedisAdmin
 from channels_workers.layers.redis.client import Client
-from channels_workers.layers.redis.hosts import read_shards
 from channels_workers.layers.redis.kept import RedisKept
 from channels_workers.layers.redis.registration import Registration, Registrations
 from channels_workers.layers.redis.relays import RedisRelays
@@ -25,6 +24,7 @@ from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
 from channels_workers.layers.redis.session import ServerSession
 from channels_workers.layers.redis.shard import Shard, check_limit
+from channels_workers.layers.redis.shard_hosts import read_shards
 from channels_workers.layers.redis.sharded import ShardedRedisLayer
 from channels_workers.layers.redis.statistics import read_channel, read_global
 from channels_workers.layers.redis.streams import RECOVERED, Pull, Streams
@@ -103,9 +103,7 @@ class RedisChannelLayer(WorkerLayer):
         super().__init__(**config)
         if shard:
             self.shard, self.shard_names = shard.name, shard.names
-        self.client = Client(
-            list(hosts.values()) if isinstance(hosts, dict) else hosts, prefix, shard
-        )
+        self.client = Client(hosts, prefix, shard)
         self.clock = LayerClock(self.client.time)
         self.streams = Streams(self.client, self.refusals)
         self._registrations = Registrations(self.client, lifeline)

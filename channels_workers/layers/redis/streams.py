@@ -315,21 +315,25 @@ class Streams:
 
         A cancelled call takes none, or hands it back, behind those that wait.
         """
-        loop = asyncio.get_running_loop()
         while hosts.goes_on():
-            # No task: the end of an event loop cancels those.
-            taking = loop.run_in_executor(None, self._take, channel)
-            try:
-                taken = await asyncio.shield(taking)
-            except asyncio.CancelledError:
-                await _undisturbed(taking)
-                await _undisturbed(loop.run_in_executor(None, self._hand_back, channel, taking))
-                raise
+            taken = await self.take(channel)
             if taken.delivery is not None:
                 return taken.delivery
             if not taken.fields:
-                await self._wait_for_one(channel, taken.entry)
+                await self.wait_for_one(channel, taken.entry)
         raise asyncio.CancelledError
+
+    async def take(self, channel: str) -> Taken:
+        """Take the next message of *channel*, if there is one; cancelled as :meth:`receive` is."""
+        loop = asyncio.get_running_loop()
+        # No task: the end of an event loop cancels those.
+        taking = loop.run_in_executor(None, self._take, channel)
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await _undisturbed(taking)
+            await _undisturbed(loop.run_in_executor(None, self._hand_back, channel, taking))
+            raise
 
     def _take(self, channel: str) -> Taken:
         entry, *found = self.client.call(Request("take", [channel], repeatable=False))
@@ -361,7 +365,7 @@ class Streams:
             extra = fields("message_lost", channel=channel)
             logger.error(text, channel, described(error), extra=extra)
 
-    async def _wait_for_one(self, channel: str, entry: bytes) -> None:
+    async def wait_for_one(self, channel: str, entry: bytes) -> None:
         """Wait for a message after *entry*, :data:`RECEIVE_TIMES` times at most."""
         client = redis.asyncio.Redis(connection_pool=hosts.asyncio_pool(self.client.host))
         client.set_response_callback("XREAD", wire.as_it_is)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.server import Departure, Server
@@ -42,9 +44,12 @@ class ShardedInterface(WorkerLayer):
 
     def home(self) -> WorkerLayer:
         """Return the home shard of this process, which it chooses at the first call."""
-        if self._home_shard is None:
-            self._home_shard = self.by_name[self.choose_home()]
-        return self._home_shard
+        if (home := self._home_shard) is not None:
+            return home
+        with self._lock:  # two threads may need it first
+            if self._home_shard is None:
+                self._home_shard = self.by_name[self.choose_home()]
+            return self._home_shard
 
     @abstractmethod
     def choose_home(self) -> str:
@@ -125,8 +130,11 @@ class ShardedInterface(WorkerLayer):
             await shard.retire_server()
 
     def inbox_waits(self) -> float:
-        """Return for how long an inbox of this process was not read to its end (s)."""
-        return max(shard.inbox_waits() for shard in self.all)
+        """Return for how long the inbox at home was not read to its end (s).
+
+        Those on other shards may be away with them, and new sockets do not go there.
+        """
+        return self.home().inbox_waits()
 
     def inbox_lag(self) -> float | None:
         """Return how old the oldest entry is that this process has reached in an inbox (s)."""
@@ -142,8 +150,19 @@ class ShardedInterface(WorkerLayer):
         return _summed(shard.inbox_operations() for shard in self.all)
 
     async def workers(self) -> dict[str, int]:
-        """Return the heartbeat counters of the workers, as the home shard knows them."""
-        return await self.home().workers()
+        """Return the heartbeat counters of the workers, as the home shard knows them.
+
+        While it does not answer, another one is asked: it is going to be the home.
+        """
+        home = self.home()
+        try:
+            return await home.workers()
+        except LayerUnavailable as error:
+            for shard in self.all:
+                if shard is not home:
+                    with suppress(LayerUnavailable):
+                        return await shard.workers()
+            raise error from None
 
     def _home(self) -> asyncio.AbstractEventLoop | None:
         return self.home()._home()

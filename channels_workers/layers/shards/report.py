@@ -18,8 +18,8 @@ class ShardReport:
 
     *waiting* counts messages in ordinary channels, those in flight too. Its log has so many
     *log_entries* and *log_bytes*; *dropped* ones were missed by some shard, and each other shard is
-    *behind* by so many. These processes, by id, are *strangers*: they do not know it. If it is away,
-    *why* says it, and all numbers are 0.
+    *behind* by so many. These processes, by id, are *strangers*: they do not know it. If it is
+    away, *why* says it, and all numbers are 0.
     """
 
     name: str

@@ -64,7 +64,9 @@ class Command(BaseCommand):
             raise CommandError(f"Shard {name} does not answer, so nobody knows who is there: {why}")
         for name in found.names:
             if strangers := found.strangers(name):
-                who = ", ".join(f"{id} ({it.host}:{it.pid})" for id, it in strangers.items())
+                who = ", ".join(
+                    f"{process} ({it.host}:{it.pid})" for process, it in strangers.items()
+                )
                 raise CommandError(
                     f"These processes do not know shard {name}: {who}. Give them the new `hosts`, "
                     "restart them, and run this command again."
@@ -77,7 +79,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"Shard {name} is {found.state(name)}")
 
     def _set(self, shards: LayerShards, action: str, shard: str | None) -> None:
-        if shard not in shards.names():
+        if shard is None or shard not in shards.names():
             raise CommandError(f"Name one of the shards {', '.join(shards.names())}.")
         state = ShardState.DRAINING if action == "drain" else ShardState.OPEN
         if state is ShardState.DRAINING and not self._others_open(shards, shard):

@@ -26,7 +26,7 @@ def test_an_unknown_key_is_reported_with_the_known_keys(settings: Settings) -> N
     assert only_problem()[1] == (
         "CHANNEL_LAYERS['default'] cannot be used: its CONFIG has 'stats_prefix', 'services'. "
         "Known keys: capacity, channel_capacity, expiry, group_expiry, history, history_bytes, "
-        "hosts, lifeline, message_size, prefix, symmetric_encryption_keys."
+        "hosts, lifeline, log_bytes, log_entries, message_size, prefix, symmetric_encryption_keys."
     )
 
 

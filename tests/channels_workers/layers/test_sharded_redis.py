@@ -1,4 +1,4 @@
-"""The scripts for several shards meet the contract of the layers, on three Redis."""
+"""A Redis layer of several shards meets the contract of the layers, on three Redis."""
 
 import pytest
 
@@ -19,9 +19,7 @@ __all__ = ["kept", "make_layer", "other", "process", "redis_servers"]
 
 
 class TestShardedRedis(LayerContract):
-    """The contract, without what a real layer does beside its scripts."""
-
-    test_a_cancelled_receive_of_an_ordinary_channel_loses_no_message = None  # type: ignore[assignment]
+    """The contract."""
 
 
 class TestRequests(RequestContract):
