@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
+from channels_workers.checks.configuration import check_servers, check_worker
+from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.sharded import ShardedRedisLayer
 from channels_workers.layers.shards.home import Homes, Load, best
@@ -223,3 +226,34 @@ async def pulled(layer: ShardedRedisLayer) -> None:
             puller.end()
 
     await asyncio.to_thread(pull)
+
+
+# Checks
+
+
+def test_two_names_of_one_redis_are_refused(servers: dict[str, RedisServer]) -> None:
+    port = servers["a"].port
+    urls = {"a": f"redis://127.0.0.1:{port}/0", "b": f"redis://localhost:{port}/0"}
+    layer: Any = RedisChannelLayer(hosts=urls)
+    with pytest.raises(LayerUnfit, match="shards a and b are the same Redis"):
+        layer.check_server()
+    other: Any = RedisChannelLayer(hosts={**urls, "b": f"redis://localhost:{port}/1"})
+    other.check_server()
+    for each in (layer, other):
+        each.disconnect()
+
+
+def test_each_shard_that_is_away_is_checked(
+    servers: dict[str, RedisServer], settings: Settings
+) -> None:
+    hosts = {name: server.url for name, server in servers.items()}
+    backend = "channels_workers.layers.redis.RedisChannelLayer"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"hosts": hosts}}}
+    assert check_servers(None, databases=["default"]) == []
+    for name in ("a", "c"):
+        servers[name].stop()
+    found = check_servers(None, databases=["default"])
+    assert [message.id for message in found] == ["channels_workers.W002"] * 2
+    assert servers["a"].url in found[0].msg
+    assert servers["c"].url in found[1].msg
+    assert check_worker("default") == []
