@@ -103,6 +103,9 @@ class WorkerLayer(ChannelLayer):
     #: The name of the shard whose data this layer has, None if there is only one.
     shard: str | None = None
 
+    #: The names of all shards, if this layer is one of several.
+    shard_names: tuple[str, ...] = ()
+
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
         self._previous_ids: deque[str] = deque(maxlen=PREVIOUS_IDS)
@@ -121,6 +124,11 @@ class WorkerLayer(ChannelLayer):
         self._ended_channels = deque()
         self.delay_listeners = set()
         self._server = None
+
+    @property
+    def address(self) -> str:
+        """Where the data are, without secrets."""
+        return str(self)
 
     # The interface side
 
@@ -304,7 +312,10 @@ class WorkerLayer(ChannelLayer):
 
         A worker may still hold messages under its previous ids, so it publishes them, too.
         """
-        self._register(process, about._replace(previous_ids=tuple(self._previous_ids)))
+        self._register(process, self._completed(about))
+
+    def _completed(self, about: ProcessInfo) -> ProcessInfo:
+        return about._replace(previous_ids=tuple(self._previous_ids), shards=self.shard_names)
 
     @abstractmethod
     def _register(self, process: str, about: ProcessInfo) -> None:
@@ -312,7 +323,7 @@ class WorkerLayer(ChannelLayer):
 
     def describe(self, process: str, about: ProcessInfo) -> None:
         """Publish anew what *process* says about itself, if it is registered."""
-        self._describe(process, about._replace(previous_ids=tuple(self._previous_ids)))
+        self._describe(process, self._completed(about))
 
     @abstractmethod
     def _describe(self, process: str, about: ProcessInfo) -> None:

@@ -317,7 +317,8 @@ class ProcessInfo(NamedTuple):
 
     *release* is that of this package, *versions* are those below it.
     A worker has been *running* these messages for more than a second. *features* tell other
-    releases what this process understands.
+    releases what this process understands. *shards* are the names of those that it knows, none
+    for one of a layer with a single one.
     """
 
     kind: str
@@ -331,6 +332,7 @@ class ProcessInfo(NamedTuple):
     versions: tuple[str, ...] = ()
     running: tuple[Running, ...] = ()
     features: tuple[str, ...] = ()
+    shards: tuple[str, ...] = ()
 
     @classmethod
     def this(cls, kind: str, threads: int = 0, channels: Sequence[str] = ()) -> ProcessInfo:

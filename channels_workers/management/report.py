@@ -12,6 +12,8 @@ from typing import Any
 from channels_workers.exceptions import MessageError
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
+from channels_workers.layers.shards.report import ShardReport
+from channels_workers.layers.shards.types import ShardState
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
 from channels_workers.layers.types import DeadLetter, ProcessInfo, Running
 
@@ -48,6 +50,22 @@ def lines(status: Status) -> Iterator[str]:
         yield f"{status.set_aside} set aside as unreadable: see `manage.py deadletters aside`"
     if status.unreadable:
         yield f"{status.unreadable} keys or fields cannot be read, and are not counted here"
+
+
+def shard_line(report: ShardReport) -> str:
+    """Return the line that shows a shard."""
+    start = f"  {report.name}  {report.address}  {report.state}"
+    if report.state is ShardState.AWAY:
+        return f"{start}: {report.why}"
+    counts = f"{report.servers} servers, {report.connections} connections"
+    rest = [f"{report.waiting} messages"]
+    rest += [f"{report.delayed} delayed"] if report.delayed else []
+    rest += [f"{name} is {count} behind" for name, count in report.behind.items() if count]
+    rest += [f"{report.dropped} entries dropped"] if report.dropped else []
+    rest += [] if report.has_puller else ["no worker pulls for it"]
+    rest += [f"unknown to {', '.join(report.strangers)}"] if report.strangers else []
+    rest += ["nothing is left: it can be removed from `hosts`"] if report.is_empty else []
+    return "  ".join((start, ", ".join((counts, f"log {report.log_entries}", *rest))))
 
 
 def _processes(status: Status) -> Iterator[str]:

@@ -66,8 +66,9 @@ class Lane:
 
     def pull_logs(self, layer: WorkerLayer) -> None:
         """Bring here what other shards of *layer* have for this one."""
-        if layer.shards is not None and self.layer.shard is not None:
-            self.pulling = Pulling(layer.shards, self.layer.shard, self._new_token)
+        shards, own = layer.shards, self.layer.shard
+        if shards is not None and own is not None and not shards.is_immediate:
+            self.pulling = Pulling(shards, own, self._new_token)
 
     def _new_token(self) -> str:
         # It is void when the layer does not know the process any more.
@@ -133,6 +134,7 @@ class Lane:
         yield self.delays.thread
         if self.pulling is not None:
             yield self.pulling.thread
+            yield self.pulling.opening
 
     def duties(self) -> list[Duty]:
         """Return all threads but those that run consumers."""

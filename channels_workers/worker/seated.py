@@ -37,6 +37,9 @@ class SeatedWorker(Worker):
 
     def _next(self) -> Delivery | None:
         batch, in_flight = self.batch, self._in_flight
+        if not self._identity.known.is_set():
+            self._wait_until_known()
+            return None
         if batch.finished and time.monotonic() > batch.due:
             batch.commit()
         waits = in_flight.backlog.waiting or in_flight.quarantined.waiting

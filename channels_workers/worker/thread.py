@@ -133,14 +133,17 @@ class Worker:
         waits = in_flight.backlog.waiting or in_flight.quarantined.waiting
         if waits and (delivery := in_flight.next(self.slot)) is not None:
             return delivery
-        return self._pull()
+        if self._identity.known.is_set():
+            return self._pull()
+        self._wait_until_known()
+        return None
+
+    def _wait_until_known(self) -> None:
+        self.batch.commit()
+        self._identity.known.wait()
 
     def _pull(self) -> Delivery | None:
         batch, job, in_flight = self.batch, self._job, self._in_flight
-        if not self._identity.known.is_set():
-            batch.commit()
-            self._identity.known.wait()
-            return None
         count = 1 if job.keeps_order or self._is_careful else self._pace.count
         if batch.finished and in_flight.quarantined.waiting:
             batch.commit()

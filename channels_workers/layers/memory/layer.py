@@ -106,7 +106,8 @@ class InMemoryChannelLayer(WorkerLayer):
     def __init__(self, store: Store | None = None, shards: int = 1, **config: Any) -> None:
         super().__init__(**config)
         self.store = store or Store()
-        self.shard = None if self.store.shard is None else self.store.shard.name
+        if self.store.shard is not None:
+            self.shard, self.shard_names = self.store.shard.name, tuple(self.store.shard.names)
         self.clock = OwnClock()
         self.admin = MemoryAdmin(self.store, self.refusals)
         self.relays = MemoryRelays(self.store, self.get_capacity, self.histories)

@@ -17,6 +17,7 @@ from channels_workers.layers.shards.types import (
     LogEntry,
     Mark,
     Result,
+    ShardState,
 )
 from channels_workers.layers.types import (
     InboxKind,
@@ -141,6 +142,8 @@ class ShardData:
     #: Up to where the data of the shard itself have the effects of each source. After a loss of
     #: data, marks may be lower, for servers that have not heard all.
     own: dict[str, Mark] = field(default_factory=dict)
+    #: The states of this shard, and of others as far as it was told.
+    states: dict[str, ShardState] = field(default_factory=dict)
     #: What each server that has registered again had heard, and what an older copy of the data
     #: had applied, under "".
     heard: dict[str, dict[str, Mark]] = field(default_factory=dict)
@@ -182,7 +185,7 @@ class ShardData:
         self.log = ShardLog(most_entries=self.log.most_entries, most_bytes=self.log.most_bytes)
         self.heard = {"": self.marks} if is_copy else {}
         if not is_copy:
-            self.past, self.own = {}, {}
+            self.past, self.own, self.states = {}, {}, {}
         self.marks, self.claim = {}, ("", 0.0, 0.0)
 
     def find_marks(self) -> None:

@@ -55,6 +55,7 @@ class ShardedMemoryLayer(ShardedLayer):
         self.admin = ShardedAdmin({name: it.admin for name, it in self.by_name.items()})
         shards = MemoryShards(self.stores, self.get_capacity)
         self.shards = shards
+        shards.is_immediate = self._pulls
         if self._pulls:
             self.stores.logged = PullsAtOnce(shards)
 

@@ -10,7 +10,16 @@ from channels_workers.layers.memory.shard_data import UNKNOWN
 from channels_workers.layers.memory.stores import Stores
 from channels_workers.layers.shards.base import LayerShards
 from channels_workers.layers.shards.puller import Puller
-from channels_workers.layers.shards.types import Applied, Log, LogEntry, Mark, Result
+from channels_workers.layers.shards.types import (
+    Applied,
+    Log,
+    LogEntry,
+    Mark,
+    Result,
+    ShardFacts,
+    ShardState,
+)
+from channels_workers.layers.types import ProcessInfo
 
 
 class MemoryShards(LayerShards):
@@ -98,6 +107,33 @@ class MemoryShards(LayerShards):
             applied = data.advance(source, mark)
             plan.write()
             return applied
+
+    def look(self, shard: str) -> ShardFacts:
+        """Return what *shard* says."""
+        store, data = self.stores.by_name[shard], self.stores.data(shard)
+        with store.changed:
+            holder, since, duration = data.claim
+            is_claimed = since <= store.clock() < since + duration
+            return ShardFacts(
+                dict(data.states),
+                Mark(data.log.epoch, data.log.last),
+                len(data.log.entries),
+                data.log.size,
+                data.log.dropped,
+                dict(data.marks),
+                holder if is_claimed else "",
+            )
+
+    def processes(self, shard: str) -> dict[str, ProcessInfo]:
+        """Return the registered processes."""
+        store = self.stores.by_name[shard]
+        with store.changed:
+            return {name: store.process_info[name] for name in store.counters}
+
+    def note_state(self, shard: str, other: str, state: ShardState) -> None:
+        """Note the state of *other* on *shard*."""
+        with self.stores.by_name[shard].changed:
+            self.stores.data(shard).states[other] = state
 
     def trim(self, source: str, destination: str, mark: Mark) -> None:
         """Delete what no shard needs."""

@@ -101,7 +101,8 @@ class RedisChannelLayer(WorkerLayer):
     ) -> None:
         shard: Shard | None = config.pop("shard", None)
         super().__init__(**config)
-        self.shard = shard.name if shard else None
+        if shard:
+            self.shard, self.shard_names = shard.name, shard.names
         self.client = Client(hosts, prefix, shard)
         self.clock = LayerClock(self.client.time)
         self.streams = Streams(self.client, self.refusals)
@@ -132,6 +133,11 @@ class RedisChannelLayer(WorkerLayer):
     def __str__(self) -> str:
         return f"RedisChannelLayer({self.client})"
 
+    @property
+    def address(self) -> str:
+        """The address of Redis, without secrets."""
+        return str(self.client)
+
     # The methods of Channels 4
 
     async def flush(self) -> None:
@@ -155,7 +161,11 @@ class RedisChannelLayer(WorkerLayer):
 
     def register_server(self, server: str) -> Registration:
         """Register *server*, with the checks of :meth:`register`."""
-        return self._registrations.register(server, ProcessInfo.this("server"))
+        return self._registrations.register(server, self.about_server())
+
+    def about_server(self) -> ProcessInfo:
+        """Return what the server of this process says about itself."""
+        return ProcessInfo.this("server")._replace(shards=self.shard_names)
 
     async def first_attempt(self) -> None:
         """Wait for the first attempt to register the server; raise its error."""
@@ -351,13 +361,13 @@ class RedisChannelLayer(WorkerLayer):
     ) -> tuple[list[Committed | Exception], list[Delivery]]:
         """Commit and pull in one write, unless the pull must read pending deliveries first."""
         pull = Pull(tuple(channels), finished[0].delivery.consumer, timeout, count)
-        sent = commits.requests(finished, *self._known())
+        sent = commits.requests(finished, self.get_capacity, self.histories, self.client.shard)
         replies, found = self.streams.call_and_pull(sent, pull)
         return commits.results(sent, replies, self.client, self.get_capacity), found
 
     def commit_all(self, finished: Sequence[Finished]) -> list[Committed | Exception]:
         """Commit in one write."""
-        sent = commits.requests(finished, *self._known())
+        sent = commits.requests(finished, self.get_capacity, self.histories, self.client.shard)
         return commits.results(sent, self.streams.call_all(sent), self.client, self.get_capacity)
 
     def change_groups(self, delivery: Delivery, changes: Sequence[Join | Leave]) -> Committed:

@@ -49,6 +49,10 @@ class Layer(Protocol):
     client: Client
     find_marks: Callable[[], Mapping[str, Mark]]
 
+    def about_server(self) -> ProcessInfo:
+        """Return what the server says about itself."""
+        ...
+
     def register_server(self, server: str) -> Registration:
         """Register *server*; this blocks."""
 
@@ -264,7 +268,7 @@ class ServerSession:
     async def _restore(self, epoch: str) -> None:
         text = "Redis has lost its data; this server registers again"
         logger.warning(text, extra=self._fields("data_lost"))
-        about = ProcessInfo.this("server")
+        about = self.layer.about_server()
         parts = list(kept_requests.restore(self.server, epoch, RESTORED_AT_ONCE))
         parts += requests.restore(self.server, epoch, about, RESTORED_AT_ONCE)
         self._marks_heard.forget()

@@ -16,9 +16,20 @@ from channels_workers.layers.redis.client import Client
 from channels_workers.layers.redis.marks import read_mark, read_marks
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.redis.resp import Arguments
+from channels_workers.layers.redis.status import read_about
 from channels_workers.layers.redis.told import LONGEST_BLOCK
 from channels_workers.layers.shards.base import LayerShards
-from channels_workers.layers.shards.types import EVERYWHERE, Applied, Log, LogEntry, Mark, Result
+from channels_workers.layers.shards.types import (
+    EVERYWHERE,
+    Applied,
+    Log,
+    LogEntry,
+    Mark,
+    Result,
+    ShardFacts,
+    ShardState,
+)
+from channels_workers.layers.types import ProcessInfo
 from channels_workers.logs import fields
 
 logger = logging.getLogger(__name__)
@@ -186,6 +197,51 @@ class RedisShards(LayerShards):
         noted = _read_applied(self._call(destination, "note_gap", [token, source, *mark, ""]))
         return self._unless_past(noted, destination, token, source, mark)
 
+    def look(self, shard: str) -> ShardFacts:
+        """Return what *shard* says; in two requests."""
+        client = self._clients[shard]
+        epoch, states, marks, claim, dropped = client.ask(
+            ("GET", client.key("epoch")),
+            ("HGETALL", client.key("shard_states")),
+            ("HGETALL", client.key("marks")),
+            ("GET", client.key("puller")),
+            ("HGET", client.key("logs"), ":dropped"),
+            quick=True,
+        )
+        name = (epoch or b"").decode("utf-8", "backslashreplace")
+        newest, entries, size = client.ask(
+            ("HGET", client.key("logs"), name),
+            ("XLEN", client.key(f"log:{name}")),
+            ("MEMORY", "USAGE", client.key(f"log:{name}")),
+            quick=True,
+        )
+        return ShardFacts(
+            _read_states(states),
+            Mark(name, int(newest or 0)),
+            entries,
+            size or 0,
+            int(dropped or 0),
+            dict(read_marks(marks.items())),
+            (claim or b"").partition(b":")[0].decode("utf-8", "backslashreplace"),
+        )
+
+    def processes(self, shard: str) -> dict[str, ProcessInfo]:
+        """Return the registered processes that can be read."""
+        client = self._clients[shard]
+        alive, known = client.ask(
+            ("HGETALL", client.key("processes")),
+            ("HGETALL", client.key("process_info")),
+            quick=True,
+        )
+        found = {name.decode("utf-8", "backslashreplace"): known.get(name) for name in alive}
+        about = {name: read_about(text) for name, text in found.items() if text}
+        return {name: each for name, each in about.items() if each is not None}
+
+    def note_state(self, shard: str, other: str, state: ShardState) -> None:
+        """Note the state of *other* on *shard*."""
+        client = self._clients[shard]
+        client.ask(("HSET", client.key("shard_states"), other, state.value), quick=True)
+
     def trim(self, source: str, destination: str, mark: Mark) -> None:
         """Note that *destination* needs nothing up to *mark*, and delete what no shard needs."""
         self._call(source, "trim_log", [destination, *mark])
@@ -237,3 +293,12 @@ def _read_applied(reply: Sequence[Any]) -> Applied:
     if len(reply) == 1:
         return Applied(result)
     return Applied(result, Mark(reply[1].decode(), reply[2]))
+
+
+def _read_states(found: Mapping[bytes, bytes]) -> dict[str, ShardState]:
+    known = {state.value.encode(): state for state in ShardState}
+    return {
+        shard.decode("utf-8", "backslashreplace"): known[value]
+        for shard, value in found.items()
+        if value in known
+    }

@@ -34,7 +34,7 @@ ABOUT: dict[str, Any] = {
 }
 
 #: The fields that are lists of texts.
-LISTS = ("channels", "previous_ids", "versions", "features")
+LISTS = ("channels", "previous_ids", "versions", "features", "shards")
 
 #: Matches the reply channels of requests.
 REQUESTS = b"*![so][an][fc]e.*"
@@ -98,7 +98,7 @@ def read_about(text: bytes) -> ProcessInfo | None:
     try:
         values = json.loads(text)
         fits = all(isinstance(values[name], kind) for name, kind in ABOUT.items())
-        channels, previous, versions, features = (
+        channels, previous, versions, features, shards = (
             tuple(map(str, values.get(name) or ())) for name in LISTS
         )
         found = ProcessInfo(*(values[name] for name in ABOUT))._replace(
@@ -108,6 +108,7 @@ def read_about(text: bytes) -> ProcessInfo | None:
             versions=tuple(map(printable, versions)),
             running=tuple(map(_read_running, values.get("running") or ())),
             features=tuple(map(printable, features)),
+            shards=tuple(map(printable, shards)),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -11,7 +11,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from channels_workers.layers.shards.types import Applied, Log, LogEntry, Mark
+from channels_workers.layers.shards.types import (
+    Applied,
+    Log,
+    LogEntry,
+    Mark,
+    ShardFacts,
+    ShardState,
+)
+from channels_workers.layers.types import ProcessInfo
 
 
 class LayerShards(ABC):
@@ -20,6 +28,9 @@ class LayerShards(ABC):
     Methods raise :class:`~channels_workers.exceptions.LayerUnavailable` if the shard that they name
     first does not answer.
     """
+
+    #: Whether each step has reached the other shards when it returns, so that nobody must pull.
+    is_immediate = False
 
     @abstractmethod
     def names(self) -> Sequence[str]:
@@ -64,6 +75,18 @@ class LayerShards(ABC):
         The servers of *destination* learn of the gap, unless it had no mark of *source* before:
         then nobody there has missed anything.
         """
+
+    @abstractmethod
+    def look(self, shard: str) -> ShardFacts:
+        """Return what *shard* says of itself and of others."""
+
+    @abstractmethod
+    def processes(self, shard: str) -> dict[str, ProcessInfo]:
+        """Return the processes that are registered on *shard*, by id."""
+
+    @abstractmethod
+    def note_state(self, shard: str, other: str, state: ShardState) -> None:
+        """Note on *shard* the state of itself, or of the *other* one."""
 
     @abstractmethod
     def trim(self, source: str, destination: str, mark: Mark) -> None:

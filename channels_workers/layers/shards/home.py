@@ -21,10 +21,11 @@ ANSWERED_WITHIN, INTERVAL = 1.0, 2.0
 
 
 class Load(NamedTuple):
-    """How many *connections* a shard has, and whether it is *open* to new ones."""
+    """How many *connections* and *processes* a shard has, and whether it is open to new ones."""
 
     connections: int
     is_open: bool = True
+    processes: int = 0
 
 
 class Homes:
@@ -149,8 +150,8 @@ def best(loads: Mapping[str, Load]) -> str | None:
     candidates = _open(loads) or loads.keys()
     if not candidates:
         return None
-    fewest = min(loads[name].connections for name in candidates)
-    equal = sorted(name for name in candidates if loads[name].connections == fewest)
+    load = {name: (loads[name].connections, loads[name].processes) for name in candidates}
+    equal = sorted(name for name in candidates if load[name] == min(load.values()))
     return random.choice(equal)  # noqa: S311  (no secret)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import Enum
+from collections.abc import Mapping, Sequence
+from enum import Enum, StrEnum
 from typing import Any, NamedTuple
 
 #: The limits of a log: entries, and bytes of their payloads. Older entries are then dropped.
@@ -66,6 +66,37 @@ class Result(Enum):
     GAP = "gap"
     LOST = "lost"
     PAST = "old"
+
+
+class ShardState(StrEnum):
+    """Whether new sockets may go to a shard.
+
+    ``NEW``: not yet, as some process may not know it. ``DRAINING``: its operator does not want
+    them. ``AWAY``: it does not answer.
+    """
+
+    OPEN = "open"
+    NEW = "new"
+    DRAINING = "draining"
+    AWAY = "away"
+
+
+class ShardFacts(NamedTuple):
+    """What a shard says of itself and of others.
+
+    *states* are those of shards, as far as it was told. *newest* is the last entry of its log,
+    which has so many *entries* and bytes (*size*); some shard has missed the *dropped* ones.
+    *marks* say how far it has applied the logs of others. *puller* is the token of who does that,
+    "" without anybody.
+    """
+
+    states: Mapping[str, ShardState]
+    newest: Mark
+    entries: int = 0
+    size: int = 0
+    dropped: int = 0
+    marks: Mapping[str, Mark] = {}
+    puller: str = ""
 
 
 class Applied(NamedTuple):

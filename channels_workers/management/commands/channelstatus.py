@@ -15,9 +15,10 @@ from django.core.management.base import BaseCommand, CommandError
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.aside import printable
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.shards.report import reports
 from channels_workers.layers.types import DelayedMessage
 from channels_workers.management.layers import shared_layer
-from channels_workers.management.report import as_json, lines, time_text
+from channels_workers.management.report import as_json, lines, shard_line, time_text
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 from channels_workers.relay.status import StoredSends, stored_sends
 
@@ -80,10 +81,12 @@ def _told(layer: WorkerLayer, options: dict[str, Any]) -> Iterable[str]:
             return [json.dumps([dict(zip(keys, each[:3], strict=True)) for each in found])]
         return [*map(_delayed_line, found), f"{len(found)} delayed messages"]
     status = layer.admin.status()
-    stored = stored_sends(options["layer"])
+    stored, shards = stored_sends(options["layer"]), reports(layer)
     if options["json"]:
-        return [json.dumps({**as_json(status), "stored_sends": [asdict(each) for each in stored]})]
-    return [*lines(status), *map(_stored_line, stored)]
+        told = {**as_json(status), "stored_sends": [asdict(each) for each in stored]}
+        return [json.dumps({**told, "shards": [each.as_json() for each in shards]})]
+    count = [f"{len(shards)} shards"] if shards else []
+    return [*lines(status), *count, *map(shard_line, shards), *map(_stored_line, stored)]
 
 
 def _delayed_line(message: DelayedMessage) -> str:

@@ -1,0 +1,1 @@
+"""What shards cost each Redis, and how long a message takes to another one."""
