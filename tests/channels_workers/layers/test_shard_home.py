@@ -14,6 +14,7 @@ from channels_workers.layers.redis.sharded import ShardedRedisLayer
 from channels_workers.layers.shards.home import Homes, Load, best
 from channels_workers.layers.shards.names import shard_of
 from channels_workers.layers.shards.puller import Puller
+from channels_workers.layers.shards.types import ShardState
 from channels_workers.layers.types import GroupSend, Join, ProcessInfo, Published
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import Recorder
@@ -22,7 +23,7 @@ from tests.channels_workers.layers.shard_site import NAMES
 
 __all__ = ["redis_servers"]
 
-OPEN, DRAINING = True, False
+OPEN, NEW, DRAINING = True, False, False
 
 
 @pytest.mark.parametrize(
@@ -138,10 +139,16 @@ def test_the_home_has_the_fewest_connections(servers: dict[str, RedisServer]) ->
         register(servers[name], f"{name}-0123456789abcdef", connections)
         register(servers[name], "0123456789abcdef", 1)
     layer = make(servers)
-    assert [layer._load(name) for name in NAMES] == [Load(4), Load(2), Load(3)]
+    assert [layer._load(name) for name in NAMES] == [
+        Load(4, OPEN, 2),
+        Load(2, NEW, 2),
+        Load(3, NEW, 2),
+    ]
+    assert layer.choose_home() == "a"
+    for name in "bc":
+        layer.shards.note_state(name, name, ShardState.OPEN)
     assert layer.choose_home() == "b"
-    with servers["b"].client() as client:
-        client.set("channels:2:draining", "1")
+    layer.shards.note_state("b", "b", ShardState.DRAINING)
     assert layer.choose_home() == "c"
     layer.disconnect()
 

@@ -12,6 +12,7 @@ from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.sharded import ShardedRedisLayer
 from channels_workers.layers.shards.names import shard_of
 from labs.harness.redis_server import RedisServer
+from tests.channels_workers.interface.resume import clients
 from tests.channels_workers.interface.resume.clients import V1, Client, Consumers
 from tests.channels_workers.interface.resume.conftest import interface
 from tests.channels_workers.layers.shard_fixtures import redis_servers
@@ -20,6 +21,12 @@ __all__ = ["redis_servers"]
 
 #: Makes a layer whose home is this shard, until the home is asked.
 MakeLayer = Callable[[str], ShardedRedisLayer]
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait until a shard that was away has all its processes again."""
+    monkeypatch.setattr(clients, "TIMEOUT", 60)
 
 
 @pytest.fixture
