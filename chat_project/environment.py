@@ -16,6 +16,10 @@ from django.core.exceptions import ImproperlyConfigured
 TRUE = ("1", "true", "yes", "on")
 FALSE = ("0", "false", "no", "off")
 
+#: A comma before a URL of Redis; one in a password is none.
+_BETWEEN_URLS = re.compile(r"\s*,\s*(?=(?:[a-z0-9]{1,8}=)?(?:rediss?|unix)://)")
+_NAMED_URL = re.compile(r"(?P<name>[a-z0-9]{1,8})=(?P<url>.*)", re.DOTALL)
+
 
 def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
@@ -96,12 +100,26 @@ def prefix(name: str) -> str:
 
 
 def redis_url(name: str) -> str:
-    """A ``redis://``, ``rediss://`` or ``unix://`` URL. Empty if unset."""
-    url = text(name)
-    if url and not url.startswith(("redis://", "rediss://", "unix://")):
+    """A ``redis://``, ``rediss://`` or ``unix://`` URL, or several as for `redis_urls`."""
+    found = text(name)
+    urls = redis_urls(found)
+    if not all(url.startswith(("redis://", "rediss://", "unix://")) for url in urls.values()):
         example = f"{name}=redis://localhost:6379/0"
         raise refusal(name, "a redis://, rediss:// or unix:// URL", example, secret=True)
-    return url
+    if any(map(str.isdigit, urls)) and list(urls) != [str(number) for number in range(len(urls))]:
+        example = f"{name}=a=redis://one:6379/0,b=redis://two:6379/0"
+        raise refusal(name, "URLs that all have a name, or none", example, secret=True)
+    return found
+
+
+def redis_urls(found: str) -> dict[str, str]:
+    """The URLs in ``a=redis://...,b=redis://...`` by name. Without names they are "0", "1", ..."""
+    parts = _BETWEEN_URLS.split(found) if found else []
+    named = [_NAMED_URL.fullmatch(part) for part in parts]
+    return {
+        match["name"] if match else str(number): match["url"] if match else part
+        for number, (part, match) in enumerate(zip(parts, named, strict=True))
+    }
 
 
 def refusal(name: str, expected: str, cure: str, secret: bool = False) -> ImproperlyConfigured:

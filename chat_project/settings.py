@@ -229,7 +229,8 @@ else:
 
 # ------------------------------------------------------------------------- channels and workers
 
-# With REDIS_URL the Redis layer, for several processes, otherwise the memory layer.
+# With REDIS_URL the Redis layer, for several processes, otherwise the memory layer. Several URLs,
+# with commas, are shards; `a=redis://...,b=redis://...` names them.
 REDIS_URL = environment.redis_url("REDIS_URL")
 # REDIS_TLS_VERIFY=0 accepts any certificate. Heroku has self-signed ones.
 REDIS_TLS_VERIFY = environment.flag("REDIS_TLS_VERIFY", default=True)
@@ -237,11 +238,17 @@ REDIS_TLS_VERIFY = environment.flag("REDIS_TLS_VERIFY", default=True)
 REDIS_PREFIX = environment.text("REDIS_PREFIX", "chat")
 
 
-def redis_host() -> str | dict[str, Any]:
+def redis_host(url: str) -> str | dict[str, Any]:
     """The entry of ``hosts``. Only ``rediss://`` URLs have a certificate to verify."""
-    if REDIS_URL.startswith("rediss://") and not REDIS_TLS_VERIFY:
-        return {"address": REDIS_URL, "ssl_cert_reqs": None}
-    return REDIS_URL
+    if url.startswith("rediss://") and not REDIS_TLS_VERIFY:
+        return {"address": url, "ssl_cert_reqs": None}
+    return url
+
+
+def redis_hosts() -> list[Any] | dict[str, Any]:
+    """The setting ``hosts``."""
+    hosts = {name: redis_host(url) for name, url in environment.redis_urls(REDIS_URL).items()}
+    return list(hosts.values()) if "0" in hosts else hosts
 
 
 CHANNEL_LAYERS: dict[str, dict[str, Any]]
@@ -249,7 +256,7 @@ if REDIS_URL:
     CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_workers.layers.redis.RedisChannelLayer",
-            "CONFIG": {"hosts": [redis_host()], "prefix": REDIS_PREFIX},
+            "CONFIG": {"hosts": redis_hosts(), "prefix": REDIS_PREFIX},
         },
     }
 else:

@@ -20,6 +20,7 @@ from django.utils.module_loading import import_string
 from channels_workers.conf import configuration, http_by_workers
 from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
 from channels_workers.flow import INLINE_RESPONSE
+from channels_workers.layers.base import WorkerLayer
 from channels_workers.middleware import Chain
 from channels_workers.registry import get_channel_layer
 from channels_workers.security.websockets import check_entry
@@ -281,7 +282,7 @@ def check_servers(
         _server_error(alias, error)
         for alias in getattr(settings, "CHANNEL_LAYERS", {})
         if not list(_check_layer(alias, settings.CHANNEL_LAYERS[alias]))
-        and (error := _ask_server(alias)) is not None
+        for error in _ask_servers(alias)
     ]
 
 
@@ -298,13 +299,23 @@ def check_worker(alias: str) -> list[CheckMessage]:
                 id="channels_workers.E010",
             )
         ]
-    error = _ask_server(alias)
-    return [_server_error(alias, error)] if isinstance(error, LayerUnfit) else []
+    unfit = [error for error in _ask_servers(alias) if isinstance(error, LayerUnfit)]
+    return [_server_error(alias, error) for error in unfit]
 
 
-def _ask_server(alias: str) -> LayerUnavailable | None:
+def _ask_servers(alias: str) -> list[LayerUnavailable]:
+    """Return the error of each server of a layer that cannot be used, or does not answer."""
+    layer = get_channel_layer(alias)
+    found = [error for each in layer.lanes() if (error := _ask_server(each)) is not None]
+    if found or len(layer.lanes()) == 1:
+        return found
+    error = _ask_server(layer)  # each is usable: are they so together?
+    return [] if error is None else [error]
+
+
+def _ask_server(layer: WorkerLayer) -> LayerUnavailable | None:
     try:
-        get_channel_layer(alias).check_server()
+        layer.check_server()
     except LayerUnavailable as error:
         return error
     return None

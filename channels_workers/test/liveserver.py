@@ -128,9 +128,10 @@ def live_layers() -> Iterator[None]:
 def _live_layer(alias: str) -> Iterator[None]:
     former = get_channel_layer(alias)
     config = dict(settings.CHANNEL_LAYERS[alias].get("CONFIG", {}))
-    if isinstance(former, RedisChannelLayer):
+    one = former.lanes()[0]  # of its shards, or itself
+    if isinstance(one, RedisChannelLayer):
         config["prefix"] = f"{config.get('prefix', 'channels')}:live-{new_id()}"
-    layer = type(former)(**config)
+    layer = type(one)(**config)
     channel_layers.set(alias, layer)
     try:
         yield
@@ -140,11 +141,12 @@ def _live_layer(alias: str) -> Iterator[None]:
 
 
 def _delete(layer: WorkerLayer, config: dict[str, Any]) -> None:
-    if isinstance(layer, RedisChannelLayer):
-        with layer.client.explained():
-            for key in layer.client.redis.scan_iter(match=f"{config['prefix']}:*", count=1000):
-                layer.client.redis.unlink(key)
-        layer.disconnect()
+    for each in layer.lanes():
+        if isinstance(each, RedisChannelLayer):
+            with each.client.explained():
+                for key in each.client.redis.scan_iter(match=f"{config['prefix']}:*", count=1000):
+                    each.client.redis.unlink(key)
+            each.disconnect()
 
 
 class LiveProcess:

@@ -83,6 +83,33 @@ def test_a_redis_url_selects_the_redis_layer() -> None:
 
 
 @pytest.mark.parametrize(
+    ("urls", "hosts"),
+    [
+        ("redis://one:7000/2, redis://two", ["redis://one:7000/2", "redis://two"]),
+        ("redis://:a,b@one,unix:///c,d", ["redis://:a,b@one", "unix:///c,d"]),
+        ("a=redis://one,b=redis://two", {"a": "redis://one", "b": "redis://two"}),
+        ("a=redis://one", {"a": "redis://one"}),
+        (
+            "redis://one,rediss://two",
+            ["redis://one", {"address": "rediss://two", "ssl_cert_reqs": None}],
+        ),
+    ],
+)
+def test_several_redis_urls_are_shards(urls: str, hosts: object) -> None:
+    settings = read(REDIS_URL=urls, REDIS_TLS_VERIFY="0")
+    assert settings["CHANNEL_LAYERS"]["default"]["CONFIG"]["hosts"] == hosts
+
+
+@pytest.mark.parametrize(
+    "urls", ["a=redis://one:secret@h,redis://two", "redis://secret,a=redis://two"]
+)
+def test_either_all_redis_urls_have_names_or_none(urls: str) -> None:
+    message = refused(REDIS_URL=urls)
+    assert "REDIS_URL must be URLs that all have a name, or none" in message
+    assert "secret" not in message.rpartition("ImproperlyConfigured")[2]
+
+
+@pytest.mark.parametrize(
     ("url", "verify", "host"),
     [
         ("rediss://h", "1", "rediss://h"),

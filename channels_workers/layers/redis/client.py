@@ -190,6 +190,14 @@ class Client:
             self._check_format(cast("bytes | None", self.redis.get(self._format)))
         self._check_rights()
 
+    def find_place(self) -> tuple[str, int] | None:
+        """Return the server (its run id) and database of the data; None if they are not known."""
+        try:
+            found = cast("Mapping[str, Any]", self.redis.info("server")).get("run_id", "")
+        except ERRORS:
+            return None
+        return (found, self.pool.connection_kwargs.get("db") or 0) if found else None
+
     def _ask_server(self) -> Mapping[str, Any]:
         """Return the reply to ``INFO server``."""
         try:

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from channels_workers.exceptions import LayerUnavailable
+from channels_workers.exceptions import LayerUnavailable, LayerUnfit
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.redis import hosts as redis_hosts
@@ -81,6 +81,18 @@ class ShardedRedisLayer(ShardedLayer):
     def __str__(self) -> str:
         each = ", ".join(f"{name}: {it.client}" for name, it in self.layers.items())
         return f"RedisChannelLayer with {len(self.by_name)} shards ({each})"
+
+    def check_server(self) -> None:
+        """Do that of each shard, and raise :class:`LayerUnfit` for two names of one Redis."""
+        super().check_server()
+        known: dict[tuple[str, int], str] = {}
+        for name, layer in self.layers.items():
+            place = layer.client.find_place()
+            if place is not None and known.setdefault(place, name) != name:
+                raise LayerUnfit(
+                    f"The shards {known[place]} and {name} are the same Redis, at {layer.client}. "
+                    "Each needs one of its own. Correct `hosts` in the CONFIG of CHANNEL_LAYERS."
+                )
 
     # The home of this process
 

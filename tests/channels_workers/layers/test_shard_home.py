@@ -5,12 +5,16 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
+from channels_workers.checks.configuration import check_servers, check_worker
+from channels_workers.exceptions import LayerUnfit
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.sharded import ShardedRedisLayer
 from channels_workers.layers.shards.home import Homes, Load, best
 from channels_workers.layers.shards.names import shard_of
 from channels_workers.layers.shards.puller import Puller
+from channels_workers.layers.shards.types import ShardState
 from channels_workers.layers.types import GroupSend, Join, ProcessInfo, Published
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import Recorder
@@ -19,7 +23,7 @@ from tests.channels_workers.layers.shard_site import NAMES
 
 __all__ = ["redis_servers"]
 
-OPEN, DRAINING = True, False
+OPEN, NEW, DRAINING = True, False, False
 
 
 @pytest.mark.parametrize(
@@ -135,10 +139,16 @@ def test_the_home_has_the_fewest_connections(servers: dict[str, RedisServer]) ->
         register(servers[name], f"{name}-0123456789abcdef", connections)
         register(servers[name], "0123456789abcdef", 1)
     layer = make(servers)
-    assert [layer._load(name) for name in NAMES] == [Load(4), Load(2), Load(3)]
+    assert [layer._load(name) for name in NAMES] == [
+        Load(4, OPEN, 2),
+        Load(2, NEW, 2),
+        Load(3, NEW, 2),
+    ]
+    assert layer.choose_home() == "a"
+    for name in "bc":
+        layer.shards.note_state(name, name, ShardState.OPEN)
     assert layer.choose_home() == "b"
-    with servers["b"].client() as client:
-        client.set("channels:2:draining", "1")
+    layer.shards.note_state("b", "b", ShardState.DRAINING)
     assert layer.choose_home() == "c"
     layer.disconnect()
 
@@ -223,3 +233,34 @@ async def pulled(layer: ShardedRedisLayer) -> None:
             puller.end()
 
     await asyncio.to_thread(pull)
+
+
+# Checks
+
+
+def test_two_names_of_one_redis_are_refused(servers: dict[str, RedisServer]) -> None:
+    port = servers["a"].port
+    urls = {"a": f"redis://127.0.0.1:{port}/0", "b": f"redis://localhost:{port}/0"}
+    layer: Any = RedisChannelLayer(hosts=urls)
+    with pytest.raises(LayerUnfit, match="shards a and b are the same Redis"):
+        layer.check_server()
+    other: Any = RedisChannelLayer(hosts={**urls, "b": f"redis://localhost:{port}/1"})
+    other.check_server()
+    for each in (layer, other):
+        each.disconnect()
+
+
+def test_each_shard_that_is_away_is_checked(
+    servers: dict[str, RedisServer], settings: Settings
+) -> None:
+    hosts = {name: server.url for name, server in servers.items()}
+    backend = "channels_workers.layers.redis.RedisChannelLayer"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"hosts": hosts}}}
+    assert check_servers(None, databases=["default"]) == []
+    for name in ("a", "c"):
+        servers[name].stop()
+    found = check_servers(None, databases=["default"])
+    assert [message.id for message in found] == ["channels_workers.W002"] * 2
+    assert servers["a"].url in found[0].msg
+    assert servers["c"].url in found[1].msg
+    assert check_worker("default") == []
