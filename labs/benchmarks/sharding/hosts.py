@@ -52,6 +52,11 @@ class Hosts:
         self.home = self.shards[0]
 
     @property
+    def lasts(self) -> list[tuple[RedisChannelLayer, str]]:
+        """Each shard with the inbox of its last server."""
+        return list(zip(self.shards, self.inboxes, strict=True))
+
+    @property
     def others(self) -> list[RedisChannelLayer]:
         """All shards but the home of the messages."""
         return self.shards[1:]

@@ -1,0 +1,140 @@
+"""``manage.py shards``, with a real Redis for each shard."""
+
+import json
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from channels.layers import channel_layers
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from pytest_django import Settings
+
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.layers.redis.loads import read_load
+from channels_workers.layers.shards.states import Opener
+from channels_workers.layers.shards.types import ShardState
+from channels_workers.layers.types import ProcessInfo
+from labs.harness.redis_server import RedisServer
+from tests.channels_workers.layers.shard_fixtures import redis_servers
+
+__all__ = ["redis_servers"]
+
+NAMES = ("a", "b", "c")
+
+
+@pytest.fixture
+def layer(settings: Settings, redis_servers: dict[str, RedisServer]) -> Iterator[Any]:
+    """The default layer, with three empty shards and a worker that knows them."""
+    for server in redis_servers.values():
+        server.start()
+        server.flush()
+    hosts = {name: server.url for name, server in redis_servers.items()}
+    backend = "channels_workers.layers.redis.RedisChannelLayer"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"hosts": hosts}}}
+    found: Any = channel_layers["default"]
+    for shard in found.lanes():
+        shard.register("worker", ProcessInfo.this("worker", 1, ("work",)))
+    yield found
+    found.disconnect()
+
+
+def shards(*arguments: str) -> str:
+    out = StringIO()
+    call_command("shards", *arguments, stdout=out, stderr=out)
+    return out.getvalue().rstrip("\n")
+
+
+def states() -> dict[str, str]:
+    return {report["name"]: report["state"] for report in json.loads(shards("--json"))}
+
+
+def is_open(layer: Any, name: str) -> bool:
+    return read_load(layer.layers[name].client).is_open
+
+
+def test_new_shards_open_once_all_know_them(layer: Any) -> None:
+    assert states() == {"a": "open", "b": "new", "c": "new"}
+    assert [is_open(layer, name) for name in NAMES] == [True, False, False]
+    assert shards("add").splitlines() == [
+        "Shard a is open",
+        "Shard b is open to new sockets now",
+        "Shard c is open to new sockets now",
+    ]
+    assert states() == dict.fromkeys(NAMES, "open")
+    assert all(is_open(layer, name) for name in NAMES)
+
+
+def test_a_process_that_does_not_know_a_shard(
+    layer: Any, redis_servers: dict[str, RedisServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    alone = RedisChannelLayer(hosts=[redis_servers["a"].url])
+    alone.register("old", ProcessInfo.this("server"))
+    with pytest.raises(CommandError, match=r"do not know shard b: old \(\S+:\d+\)\. Give them"):
+        shards("add")
+    opener = Opener(layer.shards, "b")
+    opener.look()
+    assert states()["b"] == "new"
+    assert not caplog.records
+    layer.shards.note_state("b", "b", ShardState.OPEN)
+    for _ in range(2):
+        opener.look()
+    (record,) = caplog.records
+    assert record.getMessage().startswith("Process old (")
+    assert "unknown to old" in shards()
+    alone.retire("old", (), ())
+    alone.disconnect()
+    assert "unknown" not in shards()
+
+
+def test_workers_open_a_shard_by_themselves(layer: Any) -> None:
+    Opener(layer.shards, "c").look()
+    assert states() == {"a": "open", "b": "new", "c": "open"}
+
+
+def test_draining(layer: Any, redis_servers: dict[str, RedisServer]) -> None:
+    shards("add")
+    assert shards("drain", "b") == "Shard b is draining now"
+    assert not is_open(layer, "b")
+    assert "nothing is left: it can be removed" in shards().splitlines()[1]
+    layer.by_name["b"].apply([layer.make_send("work", {})])
+    assert "1 messages" in shards().splitlines()[1]
+    assert "nothing is left" not in shards()
+    redis_servers["b"].flush()
+    assert states()["b"] == "draining", "the others remember it"
+    assert shards("open", "b") == "Shard b is open now"
+    assert is_open(layer, "b")
+
+
+def test_a_shard_that_is_away(layer: Any, redis_servers: dict[str, RedisServer]) -> None:
+    shards("add")
+    redis_servers["c"].stop()
+    assert "c  " in shards()
+    assert "away: Redis at" in shards().splitlines()[2]
+    assert "Not told: c. If b loses its data, run this again." in shards("drain", "b")
+    with pytest.raises(CommandError, match="Shard c does not answer"):
+        shards("add")
+    with pytest.raises(CommandError, match="does not answer"):
+        shards("drain", "c")
+    out = StringIO()
+    call_command("channelstatus", stdout=out)
+    assert "3 shards" in out.getvalue()
+
+
+def test_the_last_open_shard_is_not_drained(layer: Any) -> None:
+    with pytest.raises(CommandError, match="No other shard is open, so a cannot be drained"):
+        shards("drain", "a")
+
+
+@pytest.mark.parametrize("name", [(), ("d",)])
+def test_an_unknown_shard(name: tuple[str, ...], layer: Any) -> None:
+    with pytest.raises(CommandError, match="Name one of the shards a, b, c"):
+        shards("drain", *name)
+
+
+def test_a_layer_with_one_redis(settings: Settings) -> None:
+    backend = "channels_workers.layers.memory.InMemoryChannelLayer"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
+    with pytest.raises(CommandError, match="The layer default has one Redis. To add one"):
+        shards()

@@ -1,0 +1,161 @@
+"""Lanes of a worker process, with a real Redis for each shard."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.redis import RedisChannelLayer
+from channels_workers.message import Message
+from channels_workers.routing import Router, route
+from channels_workers.worker.group import WorkerGroup
+from labs.harness.redis_server import RedisServer
+from labs.harness.waiting import wait_for
+from tests.channels_workers.consumers import TIMEOUT
+from tests.channels_workers.layers.shard_fixtures import redis_servers
+
+__all__ = ["redis_servers"]
+
+# Signals around a consumer close old database connections.
+pytestmark = pytest.mark.django_db
+
+
+class Site:
+    """Workers with a thread each, on a layer of three shards."""
+
+    def __init__(self, servers: dict[str, RedisServer]) -> None:
+        self.servers = servers
+        self.ran: list[str] = []
+        self.running = self.most = 0
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.groups: list[WorkerGroup] = []
+        self.layer = self.make_layer()
+
+    def make_layer(self) -> Any:
+        return RedisChannelLayer(hosts={name: it.url for name, it in self.servers.items()})
+
+    def consume(self, message: Message) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        if message.content.get("holds"):
+            self.go_on.wait(TIMEOUT)
+        self.ran.append(f"{message['name']} by {threading.current_thread().name}")
+        self.running -= 1
+
+    def start(self) -> WorkerGroup:
+        group = WorkerGroup(self.make_layer(), router=Router([route("work", self.consume)]))
+        self.groups.append(group)
+        group.start()
+        wait_for(lambda: all(it.identity.known.is_set() for it in group.lanes), "all lanes")
+        return group
+
+    def send(self, shard: str, name: str, **more: Any) -> None:
+        layer = self.layer.by_name[shard]
+        layer.apply([layer.make_send("work", {"name": name, **more})])
+
+    def wait(self, count: int) -> None:
+        wait_for(lambda: len(self.ran) >= count, f"{count} messages; {self.ran}")
+
+    def stop(self) -> None:
+        self.go_on.set()
+        for server in self.servers.values():
+            if server.is_running:
+                server.process.resume()
+        for group in self.groups:
+            group.stop()
+            group.join(TIMEOUT)
+            group.channel_layer.disconnect()  # type: ignore[attr-defined]
+        self.layer.disconnect()
+
+
+@pytest.fixture
+def site(redis_servers: dict[str, RedisServer]) -> Iterator[Site]:
+    for server in redis_servers.values():
+        server.start()
+        server.flush()
+    made = Site(redis_servers)
+    yield made
+    made.stop()
+
+
+def test_one_thread_works_for_all_shards(site: Site) -> None:
+    """It runs one consumer at a time."""
+    site.start()
+    for number in range(10):
+        for shard in site.servers:
+            site.send(shard, f"{shard}{number}")
+    site.wait(30)
+    assert site.most == 1
+    for shard in site.servers:
+        own = [ran for ran in site.ran if ran.startswith(shard)]
+        assert own == [f"{shard}{number} by worker {shard}.0" for number in range(10)]
+
+
+@pytest.mark.parametrize("fault", ["frozen", "killed"])
+def test_one_thread_goes_on_without_a_shard(fault: str, site: Site) -> None:
+    group = site.start()
+    process = site.servers["b"].process
+    if fault == "frozen":
+        process.freeze()
+    else:
+        process.kill()
+    for number in range(5):
+        site.send("a", f"a{number}")
+        site.send("c", f"c{number}")
+    site.wait(10)
+    if fault == "frozen":
+        process.resume()
+    else:
+        site.servers["b"].start()
+    first = group.lanes[0].identity.process
+    wait_for(lambda: _works(site, "b"), "work of the shard that is back")
+    assert group.lanes[0].identity.process == first, "the others know the process as before"
+
+
+def _works(site: Site, shard: str) -> bool:
+    with suppress(LayerUnavailable):  # all processes may have to register again
+        site.send(shard, "back")
+    return any(ran.startswith("back") for ran in site.ran)
+
+
+def test_a_process_starts_without_a_shard(site: Site) -> None:
+    site.servers["c"].process.kill()
+    group = WorkerGroup(site.make_layer(), router=Router([route("work", site.consume)]))
+    site.groups.append(group)
+    group.start()
+    group.wait_until_known()
+    site.send("a", "a0")
+    site.wait(1)
+    site.servers["c"].start()
+    wait_for(group.lanes[2].identity.known.is_set, "the lane of the shard that is back")
+    site.send("c", "c0")
+    site.wait(2)
+
+
+def test_what_finds_no_seat_goes_to_another_process(site: Site) -> None:
+    """A slow consumer of one shard holds up no message of another."""
+    site.start()
+    site.go_on.clear()
+    site.send("a", "slow", holds=True)
+    wait_for(lambda: site.running == 1, "the slow consumer")
+    other = site.start()
+    site.send("b", "b0")
+    site.wait(1)
+    assert site.ran[0].startswith("b0")
+    assert other.busy() == 0
+    site.go_on.set()
+    site.wait(2)
+
+
+def test_only_the_lane_of_a_lost_shard_takes_a_new_name(site: Site) -> None:
+    group = site.start()
+    before = [lane.identity.process for lane in group.lanes]
+    site.servers["b"].flush()
+    wait_for(lambda: group.lanes[1].identity.process != before[1], "a new name")
+    after = [lane.identity.process for lane in group.lanes]
+    assert (after[0], after[2]) == (before[0], before[2])
+    wait_for(lambda: _works(site, "b"), "work of the lost shard")
