@@ -10,6 +10,7 @@ from typing import Any
 from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.redis.status import read_status
 from channels_workers.layers.shards.names import shard_of
+from channels_workers.layers.shards.types import ShardState
 from channels_workers.layers.status import Status
 from labs.faults.proxy import Proxy
 from labs.faults.sentinel import Watched
@@ -80,6 +81,23 @@ class ShardSite(Site):
         """Start everything, and note where the servers have their sockets."""
         super().start()
         self.note_homes()
+
+    def start_processes(self) -> None:
+        """Start workers, which open all shards, then servers, which choose among these."""
+        self.start_workers()
+        if len(self.known) > 1:
+            wait_for(self._are_open, "open shards", REGISTERED)
+        for kind in self.setting.servers:
+            self.start_server(kind)
+
+    def _are_open(self) -> bool:
+        states = [self._state(name) for name in self.known[1:]]
+        return all(state == ShardState.OPEN.value.encode() for state in states)
+
+    def _state(self, shard: str) -> bytes | None:
+        with self.shards[shard].client() as client:
+            found: bytes | None = client.hget(f"faults:{FORMAT_VERSION}:shard_states", shard)
+            return found
 
     def start_before_redis(self) -> None:
         """Start the other shards, and what is in front of them."""

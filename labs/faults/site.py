@@ -90,8 +90,16 @@ class Site(harness.Site):
         """Start everything."""
         super().start()
         self.start_before_redis()
+        self.start_processes()
+
+    def start_processes(self) -> None:
+        """Start servers and workers."""
         for kind in self.setting.servers:
             self.start_server(kind)
+        self.start_workers()
+
+    def start_workers(self) -> None:
+        """Start the workers, and wait until they are ready."""
         started = [self.start_worker() for _ in range(self.setting.workers)]
         for worker in started:
             worker.wait_for_line(WORKER_READY)

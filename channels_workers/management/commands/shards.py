@@ -64,12 +64,10 @@ class Command(BaseCommand):
             raise CommandError(f"Shard {name} does not answer, so nobody knows who is there: {why}")
         for name in found.names:
             if strangers := found.strangers(name):
-                who = ", ".join(
-                    f"{process} ({it.host}:{it.pid})" for process, it in strangers.items()
-                )
+                named = [f"{who} ({it.host}:{it.pid})" for who, it in strangers.items()]
                 raise CommandError(
-                    f"These processes do not know shard {name}: {who}. Give them the new `hosts`, "
-                    "restart them, and run this command again."
+                    f"These processes do not know shard {name}: {', '.join(named)}. Give them the "
+                    "new `hosts`, restart them, and run this command again."
                 )
         for name in found.names:
             if found.state(name) is ShardState.NEW:
