@@ -37,7 +37,7 @@ nitpick_ignore_regex = [
     # Names of other packages. Resolving them would need a network.
     ("py:.*", r"(collections|django|django_tasks|json|logging|prometheus_client|re|unittest)\..*"),
     # Inner types that stand in signatures. Their values come from the engine and go back to it.
-    ("py:class", r"channels_workers\.layers\..*\.(WorkerLayer|Delivery|Store)"),
+    ("py:class", r"channels_workers\.layers\..*\.(WorkerLayer|Delivery|Stores?)"),
     ("py:class", r"channels_workers\.interface\.application\.Interface"),
     ("py:class", r"channels_workers\.tasks\.retries\.Function"),
     ("py:class", r"channels_workers\.envelope\.streams\.Handler"),

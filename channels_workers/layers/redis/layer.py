@@ -57,10 +57,10 @@ LOOKED_AT = 1_000
 class RedisChannelLayer(WorkerLayer):
     """A channel layer in one Redis (6.2 or later), or a Sentinel pair, or in several of them.
 
-    *hosts* takes the forms of channels-redis. Several entries are shards: the layer is then a
-    ``ShardedRedisLayer``. *log_entries* and *log_bytes*
-    bound what these have for each other. *prefix* begins every key. Without *lifeline*, the death
-    of a process is noticed after 5 s instead of one. The other options are those of
+    *hosts* takes the forms of channels-redis. Several entries, or a dict of them by name, are
+    shards, over which the layer spreads its data. *log_entries* and *log_bytes* bound what these
+    keep for each other. *prefix* begins every key. Without *lifeline*, the death of a process is
+    noticed after 5 s instead of one. The other options are those of
     :class:`~channels_workers.layers.channel_layer.ChannelLayer`. A layer of several shards adds
     *shard*, the one whose data this Redis has.
     """

@@ -73,8 +73,10 @@ class ShardedRedisLayer(ShardedLayer):
         return self.layers[shard].client.call(request)
 
     def begin_in_child(self) -> None:
-        """Share nothing with the parent of this forked child; the shards do the same."""
+        """Share nothing with the parent of this forked child."""
         super().begin_in_child()
+        for layer in self.layers.values():  # each is renewed anyway, before this or after it
+            layer.begin_in_child()
         self.set_sides()
         self._connect()
 

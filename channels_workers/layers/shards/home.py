@@ -139,7 +139,7 @@ class Homes:
             return f"shard {self._home} does not answer"
         if not loads[self._home].is_open:
             return f"shard {self._home} is not open to new sockets"
-        return f"{', '.join(sorted(opened))} has become open" if opened else ""
+        return f"open since a moment ago: {', '.join(sorted(opened))}" if opened else ""
 
 
 def best(loads: Mapping[str, Load]) -> str | None:

@@ -21,7 +21,7 @@ FORK = """
 
     url, backend = sys.argv[1:]
     layers = "channels_workers.layers."
-    config = {{"hosts": [url]}} if backend.startswith("redis") else {{}}
+    config = {{"hosts": url.split(",")}} if backend.startswith("redis") else {{}}
     default = {{"BACKEND": layers + backend, "CONFIG": config}}
     settings.configure(CHANNEL_LAYERS={{"default": default}})
 
@@ -92,9 +92,12 @@ def test_a_child_has_its_own_connections(redis_server: RedisServer) -> None:
         assert client.xlen("channels:2:channel:work") == 3
 
 
-def test_a_child_registers_as_its_own_server(redis_server: RedisServer) -> None:
+@pytest.mark.parametrize("databases", [[0], [0, 1, 2]], ids=["alone", "shards"])
+def test_a_child_registers_as_its_own_server(
+    redis_server: RedisServer, databases: list[int]
+) -> None:
     before, child, after = forked(
-        redis_server.url,
+        ",".join(f"{redis_server.url.removesuffix('/0')}/{number}" for number in databases),
         """
         layer = get_channel_layer()
 

@@ -46,34 +46,38 @@ def counted(hosts: Hosts) -> list[dict[str, int]]:
     return found
 
 
+def settled(hosts: Hosts) -> list[Puller]:
+    """Pullers of all other shards, when marks exist and Redis knows all scripts."""
+    pullers = [Puller(hosts.layer.shards, str(shard.shard)) for shard in hosts.others]
+    for _ in range(2):
+        for puller in pullers:
+            assert puller.step()
+        hosts.home.apply([GroupSend(GROUP, b"x")])
+    for puller in pullers:
+        assert puller.step()
+    for shard in hosts.shards:
+        shard.client.redis.config_resetstat()
+    return pullers
+
+
+def lengths(hosts: Hosts) -> list[int]:
+    """How many entries the inbox of a server has on each shard."""
+    return [shard.client.redis.xlen(key) for shard, key in hosts.lasts]
+
+
 @pytest.mark.parametrize("shards", [1, 2, 4])
 def test_requests_for_messages_to_a_group(shards: int, urls: list[str]) -> None:
     """A message is one request at home; each other shard gets one for each batch."""
     hosts = Hosts(urls[:shards], 3)
-    try:
-        pullers = [Puller(hosts.layer.shards, str(shard.shard)) for shard in hosts.others]
-        for _ in range(2):  # marks exist, and Redis knows all scripts
-            for puller in pullers:
-                assert puller.step()
-            hosts.home.apply([GroupSend(GROUP, b"x")])
-        for puller in pullers:
+    pullers, before = settled(hosts), lengths(hosts)
+    for _ in range(MESSAGES):
+        hosts.home.apply([GroupSend(GROUP, b"x")])
+    assert [each["evalsha"] for each in counted(hosts)] == [MESSAGES, *[0] * (shards - 1)]
+    for puller in pullers:
+        for _ in range(BATCHES):
             assert puller.step()
-        for shard in hosts.shards:
-            shard.client.redis.config_resetstat()
-        for _ in range(MESSAGES):
-            hosts.home.apply([GroupSend(GROUP, b"x")])
-        home, *others = counted(hosts)
-        assert home["evalsha"] == MESSAGES
-        assert all(each["evalsha"] == 0 for each in others)
-        inboxes = [shard.client.redis.xlen(key) for shard, key in hosts.lasts]
-        assert inboxes[0] >= MESSAGES
-        for number, puller in enumerate(pullers, start=1):
-            for _ in range(BATCHES):
-                assert puller.step()
-            # A claim for each step, and a request for each batch.
-            assert counted(hosts)[number]["evalsha"] == 2 * BATCHES
-        for (shard, key), before in zip(hosts.lasts[1:], inboxes[1:], strict=True):
-            entries = shard.client.redis.xlen(key) - before
-            assert entries == BATCHES, "an entry in each inbox for each batch"
-    finally:
-        hosts.close()
+    # A claim for each step, and a request for each batch.
+    assert [each["evalsha"] for each in counted(hosts)[1:]] == [2 * BATCHES] * (shards - 1)
+    grown = [now - then for now, then in zip(lengths(hosts), before, strict=True)]
+    assert grown == [MESSAGES, *[BATCHES] * (shards - 1)], "an entry for each batch elsewhere"
+    hosts.close()

@@ -19,7 +19,7 @@ CHANNEL_LAYERS = {
     "default": (
         {
             "BACKEND": "channels_workers.layers.redis.RedisChannelLayer",
-            "CONFIG": {"hosts": [os.environ["REDIS_URL"]], "prefix": "live"},
+            "CONFIG": {"hosts": os.environ["REDIS_URL"].split(","), "prefix": "live"},
         }
         if "REDIS_URL" in os.environ
         else {"BACKEND": "channels_workers.layers.memory.InMemoryChannelLayer"}

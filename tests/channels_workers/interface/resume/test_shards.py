@@ -162,3 +162,24 @@ async def test_an_eviction_at_one_shard_leaves_the_sockets_of_the_others(
     await again.until(lambda: again.counted == ["echo y"])
     for client in (kept, again):
         await client.lost(1000)
+
+
+@pytest.mark.usefixtures("workers")
+async def test_connections_of_one_redis_go_on_with_several(
+    other: Interface, servers: dict[str, RedisServer], consumers: Consumers
+) -> None:
+    alone = RedisChannelLayer(hosts=[servers["a"].url])  # an interface server of before
+    before = interface(alone)
+    stays, moves = [await answered(before, V1, "resume") for _ in range(2)]
+    await moves.lost()
+    moved = await answered(other, V1, moves.resume())
+    assert moved.answer["resumed"]
+    for number, client in enumerate((stays, moved)):
+        client.send(f"t{number}")
+        await client.until(lambda client=client, n=number: f"echo t{n}" in client.counted)
+    for client in (stays, moved):
+        await client.lost(1000)
+    await consumers.until(lambda: len(consumers.values("disconnect")) == 2)
+    assert sorted(consumers.values("disconnect")) == [(1000, ["t0"]), (1000, ["t1"])]
+    await alone.retire_server()
+    alone.disconnect()
