@@ -13,8 +13,11 @@ from pytest_django import Settings
 
 from channels_workers.conf import Configuration
 from channels_workers.layers.channel_layer import ChannelLayer
+from channels_workers.layers.shards.report import ShardReport
+from channels_workers.layers.shards.types import ShardState
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
 from channels_workers.layers.types import RECEIVE, ProcessInfo
+from channels_workers.management.commands import channelstatus
 from chat_project import settings as chat_settings
 from tests.docs.pages import code, first_codes, page
 
@@ -32,6 +35,8 @@ def shown(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
         channels=[ChannelStatus(RECEIVE, 0, 2, 2.7)],
     )
     monkeypatch.setattr(channel_layers["default"].admin, "status", lambda: status)
+    shard = ShardReport("a", "redis://one:6379/0", ShardState.OPEN, behind={"b": 0})
+    monkeypatch.setattr(channelstatus, "reports", lambda layer: [shard])
     out = StringIO()
     call_command("channelstatus", "--json", stdout=out)
     (line,) = out.getvalue().splitlines()

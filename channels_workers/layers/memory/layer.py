@@ -95,10 +95,10 @@ class InMemoryChannelLayer(WorkerLayer):
         cls,
         store: Store | None = None,
         shards: int = 1,
-        stores: Stores | None = None,
         **config: Any,
     ) -> Any:
         """Return a layer, perhaps one with several shards."""
+        stores: Stores | None = config.pop("stores", None)
         if stores is None and shards == 1:
             return super().__new__(cls)
         return ShardedMemoryLayer(stores or Stores(_checked(shards)), cls, **config)

@@ -270,8 +270,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             Patch(
                 "layers/redis/layer.py",
-                "        return wire.read_joined(self.streams.call(request, quick))\n",
-                """        joined = wire.read_joined(self.streams.call(request, quick))
+                "        return wire.read_joined(reply)\n",
+                """        joined = wire.read_joined(reply)
         self.apply([Leave(wanted.group, wanted.channel)])
         __import__("time").sleep(0.3)
         self.apply([Join(wanted.group, wanted.channel)])
