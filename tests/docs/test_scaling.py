@@ -11,8 +11,8 @@ from tests.docs.pages import page
 
 FULL, SOCKETS, SOCKETS_EACH, STAY, ROOM = 0.7, 1_000_000, 10_000, 1800, 50
 
-#: Seconds that servers have to register again, and Redis time per entry on another host (us).
-PATIENCE, HOST = 4.0, 30.0
+#: Seconds that servers have to register again.
+PATIENCE = 4.0
 
 
 def numbers(cell: str) -> list[float]:
@@ -107,14 +107,18 @@ def test_sizes_of_processes() -> None:
         assert death == pytest.approx(size * (OPEN + CLOSE) / 1e6, rel=0.1)
 
 
-def test_a_commit_that_spans_hosts() -> None:
-    rows = {row[0].split(":")[0]: row for row in page("explanation/past-one-redis").table("hosts")}
-    by_room = A + HOST + servers_of(SOCKETS) * B
-    assert numbers(rows["by room"][2])[-1] == pytest.approx(by_room, rel=0.1)
-    assert numbers(rows["by room"][3]) == [pytest.approx(by_room / 60 / FULL, abs=1)]
-    hosts = numbers(rows["by server"][3])[0]
-    needed = (spread(SOCKETS) + HOST * (hosts - 1)) / 60 / hosts
-    assert needed == pytest.approx(FULL, rel=0.1)
+def test_what_shards_carry() -> None:
+    log, (applied, each), kept = FIGURES["n"][0], FIGURES["o"], FIGURES["p"][0]
+    for row in page("explanation/past-one-redis").table("shards"):
+        (shards,), (part,), (total,), (one,), (messages,), (sockets,) = map(numbers, row)
+        assert part == pytest.approx(servers_of(SOCKETS) / shards, abs=0.1)
+        own = A + (part - 1) * B
+        if shards > 1:
+            own += log + (shards - 1) * (kept + applied + part * each)
+        assert total == pytest.approx(own, rel=0.05)
+        assert one == pytest.approx(total / shards, abs=1)
+        assert messages == pytest.approx(FULL * 1e6 / one, rel=0.1)
+        assert sockets == pytest.approx(messages * 60, rel=0.1)
 
 
 def test_a_reconnect_storm() -> None:

@@ -45,6 +45,7 @@ class ShardEmptied(ShardFault):
     name = "shard-emptied"
     description = "one of three Redis is emptied (FLUSHALL), twice (quick: once)"
     count = 3
+    servers = ("daphne", "daphne", "daphne")
     leaves_gaps = True
 
     def inject(self, stage: Stage) -> None:
