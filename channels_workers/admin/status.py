@@ -16,7 +16,8 @@ from channels_workers.admin.texts import page_texts
 from channels_workers.admin.tokens import make_token
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.aside import printable
-from channels_workers.management.report import lines
+from channels_workers.layers.shards.report import reports
+from channels_workers.management.report import lines, shard_line
 from channels_workers.routing import get_router
 
 
@@ -81,7 +82,8 @@ class StatusAdmin(LayerPage):
 def _lines(alias: str) -> list[str]:
     """Return what ``channelstatus`` prints, for browsers without scripts."""
     try:
-        found = lines(most_important(layers()[alias].admin.status()))
+        layer = layers()[alias]
+        found = [*lines(most_important(layer.admin.status())), *map(shard_line, reports(layer))]
         return [printable(line, 500) for line in found]
     except LayerUnavailable:
         return []

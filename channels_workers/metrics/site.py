@@ -10,6 +10,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.shards.report import ShardReport, reports
+from channels_workers.layers.shards.types import ShardState
 from channels_workers.layers.status import ChannelStatus, Status, load_of
 from channels_workers.layers.types import TASKS
 from channels_workers.metrics.labels import Values
@@ -39,6 +41,10 @@ LABELLED = {
     "channel_oldest_seconds": ("The age of its oldest message.", ("channel",)),
     "channel_workers": ("Workers that listen to it.", ("channel",)),
     "tasks_waiting": ("Tasks that wait for a worker.", ("queue",)),
+    "shard_available": ("Whether the shard answers, 1 or 0.", ("shard",)),
+    "shard_connections": ("Its connections.", ("shard",)),
+    "shard_log_entries": ("Entries of its log.", ("shard",)),
+    "shard_behind": ("Entries that another shard has not applied yet.", ("shard", "other")),
 }
 
 
@@ -48,10 +54,14 @@ class Site(Collector):
     def __init__(self, layer: Callable[[], WorkerLayer]) -> None:
         self._layer = layer
         self._reading = Reading("the state of the layer", self._status)
+        self._shards = Reading("the state of the shards", self._reports)
         self._channels, self._queues = Values("channel"), Values("queue")
 
     def _status(self) -> Status:
         return self._layer().admin.status()
+
+    def _reports(self) -> list[ShardReport]:
+        return reports(self._layer())
 
     def describe(self) -> Iterable[Metric]:
         """Return all gauges without samples."""
@@ -59,7 +69,9 @@ class Site(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what the layer tells within :data:`PATIENCE`; without it ``layer_available`` 0."""
-        status = self._reading.result(time.monotonic() + PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        self._shards.begin()
+        status = self._reading.result(deadline)
         for name, value in _single(status).items():
             gauge = _gauge(name)
             gauge.add_metric((), value)
@@ -68,6 +80,7 @@ class Site(Collector):
             yield from self._of_channels(status.channels)
             if apps.is_installed(TASKS_APP):
                 yield self._of_queues(status.channels)
+        yield from _of_shards(self._shards.result(deadline) or [])
 
     def _of_channels(self, channels: Sequence[ChannelStatus]) -> Iterator[Metric]:
         messages, oldest, workers = map(_gauge, tuple(LABELLED)[:3])
@@ -96,6 +109,21 @@ class Site(Collector):
         for queue, count in counts.items():
             waiting.add_metric((queue,), count)
         return waiting
+
+
+def _of_shards(found: Sequence[ShardReport]) -> Iterator[Metric]:
+    """Yield the metrics of shards, if there are several."""
+    if not found:
+        return
+    available, connections, entries, behind = map(_gauge, tuple(LABELLED)[4:])
+    for each in found:
+        available.add_metric((each.name,), each.state is not ShardState.AWAY)
+        if each.state is not ShardState.AWAY:
+            connections.add_metric((each.name,), each.connections)
+            entries.add_metric((each.name,), each.log_entries)
+            for other, count in each.behind.items():
+                behind.add_metric((each.name, other), count)
+    yield from (available, connections, entries, behind)
 
 
 def _single(status: Status | None) -> dict[str, float]:

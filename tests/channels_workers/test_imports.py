@@ -70,7 +70,14 @@ ROWS = [
     ],
     ["layers.server", "layers.shards.base", "layers.status"],
     [
-        *("layers.aside", "layers.clock", "layers.kept", "layers.mailboxes", "layers.positions"),
+        *(
+            "layers.shards.asking",
+            "layers.aside",
+            "layers.clock",
+            "layers.kept",
+            "layers.mailboxes",
+            "layers.positions",
+        ),
         "layers.shards.heard",
     ],
     ["tracing.hooks"],

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.admin import LayerAdmin
+from channels_workers.layers.shards.asking import ask_all_at_once
 from channels_workers.layers.status import ChannelStatus, Status, WorkerStatus
 from channels_workers.layers.types import (
     DUE_AT_ONCE,
@@ -158,8 +159,13 @@ class ShardedAdmin(LayerAdmin):
         return _all(self._ask(lambda admin: admin.set_aside()))
 
     def status(self) -> Status:
-        """Return the processes, channels and counts of all shards together."""
-        parts = list(self._ask(lambda admin: admin.status()).values())
+        """Return the processes, channels and counts of all shards that answer, together."""
+        found, failed = ask_all_at_once(
+            tuple(self._by_name), lambda name: self._by_name[name].status()
+        )
+        if not found:
+            raise next(iter(failed.values()))
+        parts = list(found.values())
         counts = {
             name: sum(getattr(part, name) for part in parts)
             for name in ("dead_letters", "delayed", "set_aside", "unreadable", "parked")

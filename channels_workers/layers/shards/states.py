@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from channels_workers.exceptions import LayerUnavailable
+from channels_workers.layers.shards.asking import ask_all_at_once
 from channels_workers.layers.shards.base import LayerShards
 from channels_workers.layers.shards.types import ShardFacts, ShardState
 from channels_workers.layers.types import ProcessInfo
@@ -59,15 +60,16 @@ class View:
 
 
 def view(shards: LayerShards) -> View:
-    """Ask all shards. One that does not answer costs a second or so, and is away."""
-    facts, processes, away = {}, {}, {}
-    for name in shards.names():
-        try:
-            facts[name], processes[name] = shards.look(name), shards.processes(name)
-        except LayerUnavailable as error:
-            facts.pop(name, None)
-            away[name] = str(error)
-    return View(shards.names(), facts, processes, away)
+    """Ask all shards at once. One that takes much longer than the others is away."""
+    found, failed = ask_all_at_once(
+        shards.names(), lambda name: (shards.look(name), shards.processes(name))
+    )
+    return View(
+        shards.names(),
+        {name: facts for name, (facts, _) in found.items()},
+        {name: processes for name, (_, processes) in found.items()},
+        {name: str(error) for name, error in failed.items()},
+    )
 
 
 def set_state(shards: LayerShards, shard: str, state: ShardState) -> list[str]:

@@ -181,7 +181,7 @@ class Machine:
                     assert name in self.gaps[member], (name, member.name, sent, heard)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(3))
 def test_random_interleavings(seed: int, site: ShardSite) -> None:
     machine = Machine(site, seed)
     machine.run()

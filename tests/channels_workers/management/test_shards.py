@@ -9,6 +9,7 @@ import pytest
 from channels.layers import channel_layers
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from prometheus_client import CollectorRegistry
 from pytest_django import Settings
 
 from channels_workers.layers.redis import RedisChannelLayer
@@ -16,6 +17,7 @@ from channels_workers.layers.redis.loads import read_load
 from channels_workers.layers.shards.states import Opener
 from channels_workers.layers.shards.types import ShardState
 from channels_workers.layers.types import ProcessInfo
+from channels_workers.metrics.site import Site
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.shard_fixtures import redis_servers
 
@@ -120,6 +122,26 @@ def test_a_shard_that_is_away(layer: Any, redis_servers: dict[str, RedisServer])
     out = StringIO()
     call_command("channelstatus", stdout=out)
     assert "3 shards" in out.getvalue()
+
+
+def test_a_frozen_shard_holds_nobody_up(layer: Any, redis_servers: dict[str, RedisServer]) -> None:
+    """The status is that of the others, and metrics say which one does not answer."""
+    shards("add")
+    process = redis_servers["b"].process
+    process.freeze()
+    try:
+        assert layer.admin.status().workers
+        registry = CollectorRegistry()
+        registry.register(Site(lambda: layer))
+        found = {
+            sample.labels["shard"]: sample.value
+            for metric in registry.collect()
+            for sample in metric.samples
+            if sample.name == "channels_workers_shard_available"
+        }
+        assert found == {"a": 1, "b": 0, "c": 1}
+    finally:
+        process.resume()
 
 
 def test_the_last_open_shard_is_not_drained(layer: Any) -> None:

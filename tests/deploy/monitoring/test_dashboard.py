@@ -27,6 +27,15 @@ GRAPHS = [panel for panel in PANELS if panel["type"] != "row"]
 LEFT_OUT = {
     "channels_workers_commit_messages": "for work on the engine: how well commits are batched",
     "channels_workers_parked_connections": "only after a server has ended, for RESUME_TIME",
+    **dict.fromkeys(
+        (
+            "channels_workers_shard_available",
+            "channels_workers_shard_connections",
+            "channels_workers_shard_log_entries",
+            "channels_workers_shard_behind",
+        ),
+        "only sites with several Redis have them",
+    ),
 }
 
 #: What Grafana puts in place of its variables.
