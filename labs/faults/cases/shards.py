@@ -129,8 +129,10 @@ class ShardCut(ShardFault):
         return Setting(servers=self.servers, proxied=True)
 
     def inject(self, stage: Stage) -> None:
-        """Close the proxy, and open it."""
-        proxy = site_of(stage).proxy
+        """Close the proxy, and open it. Others take for dead whom a shard does not hear for 5 s."""
+        site, proxy = site_of(stage), site_of(stage).proxy
+        if VICTIM in site.homes_of(site.servers[0]):
+            stage.expect_drops(site.servers[0])
         stage.mark_fault()
         proxy.shut()
         stage.hold(10)
