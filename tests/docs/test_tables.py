@@ -312,7 +312,8 @@ def test_each_fault_demonstrates_a_promise() -> None:
 
 def test_the_table_of_a_fault_run() -> None:
     runs = page("project/fault-runs")
-    names = ("faults", "faults-once", "faults-tasks", "faults-history", "faults-resume")
+    kinds = ("once", "tasks", "history", "resume", "shards")
+    names = ("faults", *(f"faults-{kind}" for kind in kinds))
     rows = [row for name in names for row in runs.table(name)]
     assert [code(row[0])[0] for row in rows] == [fault.name for fault in FAULTS]
     assert {row[-1] for row in rows} == {"ok"}
