@@ -189,11 +189,15 @@ def _all(found: Mapping[str, Iterable[Answer]]) -> list[Answer]:
 
 
 def _workers(parts: Iterable[Status]) -> list[WorkerStatus]:
-    """Return the workers, each once: all shards know it, and its threads are busy on any."""
-    found: dict[str, WorkerStatus] = {}
+    """Return the workers, each once: all shards know it, and its threads are busy on any.
+
+    After a loss of data it has another name on one of them.
+    """
+    found: dict[tuple[str, int], WorkerStatus] = {}
     for worker in chain.from_iterable(part.workers for part in parts):
-        known = found.get(worker.id, replace(worker, busy=0))
-        found[worker.id] = replace(known, busy=known.busy + worker.busy)
+        place = worker.about.host, worker.about.pid
+        known = found.get(place, replace(worker, busy=0))
+        found[place] = replace(known, busy=known.busy + worker.busy)
     return sorted(found.values(), key=lambda each: each.id)
 
 

@@ -40,7 +40,7 @@ class ShardedInterface(WorkerLayer):
         """Make the sides that send calls to those of the shards; no home is chosen yet."""
         self._home_shard: WorkerLayer | None = None
         self.kept = ShardedKept(self.by_name, self.home)
-        self.relays = ShardedRelays({name: it.relays for name, it in self.by_name.items()})
+        self.relays = ShardedRelays(self.all[0].relays)
 
     def home(self) -> WorkerLayer:
         """Return the home shard of this process, which it chooses at the first call."""

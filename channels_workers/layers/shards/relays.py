@@ -1,37 +1,36 @@
-"""The relay side of a layer with shards: each database has a home shard."""
+"""The relay side of a layer with shards, which is that of its first one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from channels_workers.layers.relays import Claim, Claimed, LayerRelays, Relayed, StoredOperation
-from channels_workers.layers.shards.names import home_of
 
 
 class ShardedRelays(LayerRelays):
-    """Sends each call to the shard of its database; *by_name* are the relay sides of the shards."""
+    """Sends each call to the *first* shard, whose relay side this is.
 
-    def __init__(self, by_name: Mapping[str, LayerRelays]) -> None:
-        self._by_name = by_name
-        self._names = tuple(by_name)
+    That one remembers what was sent. Processes that know other shards, as while some are added,
+    must agree on it: else two relays would send the same rows.
+    """
 
-    def _of(self, name: str) -> LayerRelays:
-        return self._by_name[home_of(name, self._names)]
+    def __init__(self, first: LayerRelays) -> None:
+        self._first = first
 
     def claim(self, claim: Claim, forget: Sequence[str] = ()) -> Claimed | None:
         """Claim a database, or renew the claim."""
-        return self._of(claim.database).claim(claim, forget)
+        return self._first.claim(claim, forget)
 
     def send_once(
         self, database: str, fence: str, sends: Sequence[StoredOperation]
     ) -> list[Relayed] | None:
         """Carry out *sends*, each once."""
-        return self._of(database).send_once(database, fence, sends)
+        return self._first.send_once(database, fence, sends)
 
     def nudge(self, using: str) -> None:
         """End a wait."""
-        self._of(using).nudge(using)
+        self._first.nudge(using)
 
     def wait(self, using: str, timeout: float) -> None:
         """Wait for a nudge."""
-        self._of(using).wait(using, timeout)
+        self._first.wait(using, timeout)
