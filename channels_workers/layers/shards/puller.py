@@ -38,8 +38,8 @@ class Puller:
     Sources keep entries that it has applied for *keeps* seconds: a destination that loses its data
     needs them again, up to what its servers had read. *clock* returns seconds.
 
-    It gets a new token from *make_token* when it has lost its claim: what it had read before that,
-    and perhaps applies much later, must not count.
+    It gets a new token from *make_token* when it has lost its claim, or does not know what became
+    of a request: what it had read before that, and perhaps applies much later, must not count.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Puller:
         self._keeps = keeps
         self._clock = clock
         self._make_token = make_token
-        self._has_claim = False
+        self._has_claim = self._has_doubt = False
         #: By source, the newest mark, and the marks that the source is to know of, since when.
         self._newest: dict[str, Mark] = {}
         self._marks: dict[str, deque[tuple[float, Mark]]] = {}
@@ -90,10 +90,20 @@ class Puller:
 
     def claim(self) -> bool:
         """Claim the shard, or renew the claim; return False if that is not possible now."""
+        if self._has_doubt:
+            self._shards.release(self.destination, self.token)
+            self.token, self._has_doubt = self._make_token(), False
         has_claim = self._shards.claim(self.destination, self.token, CLAIMED)
         if not has_claim:
             self.token = self._make_token()
         return has_claim
+
+    def doubt(self) -> None:
+        """Take another token before the next step: a request with this one may still arrive.
+
+        It may bring an epoch of a source that is over, which nobody there could tell.
+        """
+        self._has_claim, self._has_doubt = False, True
 
     def _run(self, ended: threading.Event, source: str) -> None:
         self._repeat(ended, f"shard {source}", SourceLoop(self, self._shards, source).pull)
@@ -155,14 +165,18 @@ class Puller:
         """
         after = mark.seq if mark is not None and mark.epoch == log.epoch else 0
         is_new = mark is None or mark.epoch != log.epoch
-        call = self.destination, token, source
-        if log.first > after + 1 or (is_new and not log.entries):
-            done = self._shards.note_gap(*call, Mark(log.epoch, log.first - 1))
-        elif log.entries:
-            done = self._shards.apply(*call, log.epoch, log.entries)
-        else:
+        if not (log.first > after + 1 or is_new or log.entries):
             self._trim(source, mark)
             return None
+        call = self.destination, token, source
+        try:
+            if log.first > after + 1 or not log.entries:
+                done = self._shards.note_gap(*call, Mark(log.epoch, log.first - 1))
+            else:
+                done = self._shards.apply(*call, log.epoch, log.entries)
+        except Exception:
+            self.doubt()
+            raise
         self._trim(source, done.mark)
         self.pulled += done.result is Result.APPLIED
         return done

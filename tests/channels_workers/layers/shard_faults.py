@@ -91,7 +91,7 @@ class ShardMachine(Shards):
 
     def _pull_log(self, destination: str, source: str, fate: str) -> None:
         puller = self.pullers[destination]
-        assert self.shards.claim(destination, puller.token, CLAIMED)
+        assert puller.claim()
         mark = self.shards.marks(destination).get(source)
         if (log := puller.read(source, mark)) is None:
             return
@@ -101,6 +101,7 @@ class ShardMachine(Shards):
             self.shards.apply(destination, puller.token, source, log.epoch, log.entries)
         elif fate in ("freezes", "is doubled"):
             self.stale.append((puller, puller.token, source, mark, log))
+            puller.doubt()  # a request whose reply is lost
         if fate not in ("lives", "is doubled"):
             self._replace_puller(destination)
 

@@ -70,6 +70,15 @@ def a_puller_dies_after_it_has_applied(machine: ShardMachine) -> None:
     end(machine)
 
 
+def a_request_arrives_after_its_epoch(machine: ShardMachine) -> None:
+    """The destination has no mark, so it cannot tell which of two epochs is the older one."""
+    machine.lose(0, is_old=False, registers="none")
+    machine._pull_log("0", "1", "is doubled")
+    lose(machine, 1)
+    machine.pull_all()
+    end(machine)
+
+
 def a_source_begins_anew(machine: ShardMachine) -> None:
     send(machine, "0")
     machine.pull_all()
@@ -86,8 +95,10 @@ def a_frozen_puller_wakes(machine: ShardMachine) -> None:
 
 
 def a_double_wakes_when_its_epoch_is_over(machine: ShardMachine) -> None:
+    """As when the former master of a source still answers: the claim is that of now."""
     send(machine, "0")
     machine._pull_log("1", "0", "is doubled")
+    machine.pullers["1"]._has_doubt = False
     machine.pull_all()
     machine.read_inbox(1)
     lose(machine, 0)
@@ -102,6 +113,7 @@ SEQUENCES = [
     (a_source_begins_anew, WithoutEpoch),
     (a_frozen_puller_wakes, WithoutLease),
     (a_double_wakes_when_its_epoch_is_over, WithoutPast),
+    (a_request_arrives_after_its_epoch, WithoutLease),
 ]
 
 
