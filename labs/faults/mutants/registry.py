@@ -5,6 +5,7 @@ from __future__ import annotations
 from labs.faults.mutants.lifelines import LIFELINES
 from labs.faults.mutants.mutant import Mutant
 from labs.faults.mutants.quarantine import QUARANTINE
+from labs.faults.mutants.shards import SHARDS
 from labs.harness.patch import Patch
 
 LUA = "layers/redis/lua"
@@ -325,5 +326,6 @@ MUTANTS: tuple[Mutant, ...] = (
         ("resume-redis-emptied",),
     ),
     *LIFELINES,
+    *SHARDS,
     *QUARANTINE,
 )
