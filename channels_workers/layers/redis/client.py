@@ -19,6 +19,7 @@ from channels_workers.layers.aside import printable
 from channels_workers.layers.base import FORMAT_VERSION
 from channels_workers.layers.redis import options, permissions, wire
 from channels_workers.layers.redis.blocking_pipeline import make_blocking_pipeline
+from channels_workers.layers.redis.cluster import tag
 from channels_workers.layers.redis.hosts import (
     OLDEST_VERSION,
     blocking_pool,
@@ -76,6 +77,10 @@ class Client:
 
     def __init__(self, hosts: Any, prefix: str, shard: Shard | None = None) -> None:
         self.host = read_hosts(hosts)
+        if "cluster" in self.host:  # all keys in one slot
+            is_first = shard is None or shard.name == shard.names[0]
+            prefix = tag(prefix if is_first or shard is None else f"{prefix}.{shard.name}")
+            self.host["run_key"] = f"{prefix}:{FORMAT_VERSION}:run"
         self.prefix = f"{prefix}:{FORMAT_VERSION}:"
         self.shard = shard
         #: The key that tells scripts of the other shards, "" if there are none.
@@ -186,7 +191,7 @@ class Client:
     def check_server(self) -> None:
         """Raise :class:`LayerUnavailable` unless Redis answers, fits, and permits our commands."""
         with self.explained():
-            check_server(self._ask_server(), str(self))
+            check_server(self._ask_server(), str(self), self.host)
             self._check_format(cast("bytes | None", self.redis.get(self._format)))
         self._check_rights()
 

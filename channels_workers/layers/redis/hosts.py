@@ -20,11 +20,19 @@ from redis.retry import Retry
 from channels_workers import recorder
 from channels_workers.exceptions import LayerRefused, LayerUnavailable, LayerUnfit
 from channels_workers.layers.redis import permissions
+from channels_workers.layers.redis.cluster import (
+    async_cluster_pool,
+    blocking_cluster_pool,
+    read_cluster,
+)
 from channels_workers.layers.redis.options import Host, describe, read_options, refuse
 from channels_workers.layers.redis.shard_hosts import read_shards
 from channels_workers.logs import described
 
 OLDEST_VERSION = (6, 2)
+
+#: The oldest Valkey whose cluster moves a slot in one step.
+OLDEST_CLUSTER = (9, 0)
 
 #: The errors of redis-py if the server does not answer, or the connection is cut.
 DISCONNECTED = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
@@ -37,6 +45,7 @@ REFUSED = (redis.exceptions.ResponseError, redis.exceptions.BusyLoadingError)
 TRANSIENT = (
     *("LOST ", "RECOVERING "),
     *("LOADING", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "BUSY ", "TRYAGAIN"),
+    *("MOVED ", "ASK ", "CLUSTERDOWN", "UNBLOCKED"),
     *("command not allowed", "You can't write against a read only"),
 )
 
@@ -68,6 +77,8 @@ def read_hosts(hosts: Any) -> Host:
             "Name one Redis (or its Sentinels, as one entry)."
         )
     host = read_options(decoded[0])
+    if "cluster" in host:
+        host = read_cluster(host)
     for make_pool in (blocking_pool, asyncio_pool):
         try:
             make_pool(host).make_connection()  # none is opened
@@ -169,6 +180,8 @@ def blocking_pool(host: Host, limit: float | None = None) -> redis.ConnectionPoo
     if limit is not None:
         for name in ("socket_timeout", "socket_connect_timeout"):
             options[name] = min(limit, options[name] or limit)
+    if "cluster" in options:
+        return blocking_cluster_pool(options)
     if "address" in options:
         return redis.ConnectionPool.from_url(options.pop("address"), **options)
     if "master_name" not in options:
@@ -184,6 +197,8 @@ def blocking_pool(host: Host, limit: float | None = None) -> redis.ConnectionPoo
 def asyncio_pool(host: Host) -> redis.asyncio.ConnectionPool:
     """Return a pool for one event loop; its connections repeat no command."""
     retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
+    if "cluster" in host:
+        return async_cluster_pool({**_options(host), "retry": retry})
     pool: redis.asyncio.ConnectionPool = create_pool({**_options(host), "retry": retry})
     return pool
 
@@ -197,17 +212,34 @@ def goes_on() -> bool:
     return task is None or not task.cancelling()
 
 
-def check_server(info: Mapping[str, Any], address: str) -> None:
+def check_server(info: Mapping[str, Any], address: str, host: Host | None = None) -> None:
     """Raise :class:`LayerUnfit` unless *info* (of ``INFO server``) shows a usable server."""
     version = str(info.get("redis_version", "0"))
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    if numbers < OLDEST_VERSION:
+    if _numbers(version) < OLDEST_VERSION:
         raise LayerUnfit(
             f"The Redis at {address} is version {version}; 6.2 or later is needed. "
             "Upgrade it, or point CHANNEL_LAYERS to a newer one."
         )
     if "cluster" in (info.get("redis_mode"), info.get("server_mode")):  # as Valkey 9 says
+        _check_cluster(info, address, host or {})
+
+
+def _check_cluster(info: Mapping[str, Any], address: str, host: Host) -> None:
+    if "cluster" not in host:
         raise LayerUnfit(
             f"The Redis at {address} is a cluster. A commit changes keys of many slots in one "
-            "step, which a cluster refuses; use one Redis, or a Sentinel pair."
+            "step, which a cluster refuses; use one Redis, or a Sentinel pair. Of Valkey 9 and "
+            "later, name the nodes: {'cluster': ['redis://host:6379']}."
         )
+    valkey = str(info.get("valkey_version", "0"))
+    if _numbers(valkey) < OLDEST_CLUSTER and not host.get("slots_stay"):
+        name = f"Valkey {valkey}" if valkey != "0" else f"Redis {info.get('redis_version')}"
+        raise LayerUnfit(
+            f"The cluster at {address} is {name}, which moves the keys of a slot one by one: a "
+            "commit would see half of them. Use Valkey 9 or later, or one Redis. If nobody ever "
+            "moves slots there, say so by 'slots_stay': True beside 'cluster'."
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

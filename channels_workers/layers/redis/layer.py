@@ -106,6 +106,8 @@ class RedisChannelLayer(WorkerLayer):
         self.client = Client(hosts, prefix, shard)
         self.clock = LayerClock(self.client.time)
         self.streams = Streams(self.client, self.refusals)
+        if "cluster" in self.client.host:  # a moved slot leaves its subscribers behind
+            lifeline = False
         self._registrations = Registrations(self.client, lifeline)
         self.admin = RedisAdmin(self.client, self.refusals, self._registrations)
         known = (self.histories, self._registrations)

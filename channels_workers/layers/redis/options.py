@@ -38,6 +38,10 @@ def split_address(address: str) -> SplitResult | None:
 
 def describe(host: Host) -> str:
     """Return *host* for logs and messages, without secrets."""
+    if "cluster" in host:
+        return "the cluster of " + ", ".join(
+            f"{node[0]}:{node[1]}" if isinstance(node, tuple) else "..." for node in host["cluster"]
+        )
     if "address" not in host:
         return str(host.get("master_name") or f"{host.get('host')}:{host.get('port')}")
     address = str(host["address"])

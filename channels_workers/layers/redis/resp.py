@@ -27,6 +27,9 @@ ASK_RUN = ("INFO", "server")
 UNKNOWN_RUN = "?"
 
 #: Returns the bytes of one command; TypeError or UnicodeEncodeError for one that has none.
+#: How a node of a cluster says that it does not own the slot, or does not serve it now.
+ELSEWHERE = ("MOVED ", "ASK ", "CLUSTERDOWN")
+
 pack: Any = hiredis.pack_command  # its types are too narrow
 
 
@@ -45,7 +48,7 @@ def error_of(text: str) -> redis.exceptions.ResponseError:
     text = plain(text)
     if text.startswith("NOSCRIPT"):
         return redis.exceptions.NoScriptError(text)
-    if text.startswith("READONLY"):
+    if text.startswith(("READONLY", *ELSEWHERE)):  # a pipeline then connects anew
         return redis.exceptions.ReadOnlyError(text)
     return redis.exceptions.ResponseError(text)
 

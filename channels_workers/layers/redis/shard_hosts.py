@@ -15,7 +15,10 @@ from channels_workers.layers.shards.names import is_shard_name
 WHERE = "CONFIG['hosts'] of CHANNEL_LAYERS"
 
 #: Keys of the description of one host, which names of shards should not be.
-OF_ONE_HOST = ("address", "host", "port", "db", "username", "password", "sentinels", "master_name")
+OF_ONE_HOST = (
+    *("address", "host", "port", "db", "username", "password"),
+    *("sentinels", "master_name", "cluster"),
+)
 
 #: The port of Sentinels, unless the operator has chosen another one.
 SENTINEL_PORT = 26379
@@ -60,6 +63,8 @@ def _checked_names(hosts: Mapping[Any, Any]) -> list[str]:
 def _check_that_they_differ(shards: Mapping[str, Host]) -> None:
     known: dict[tuple[Any, ...], str] = {}
     for name, host in shards.items():
+        if "cluster" in host:  # each shard has a slot of its own there
+            continue
         place = _place_of(read_options(host))
         if place in known:
             raise ImproperlyConfigured(
@@ -67,7 +72,7 @@ def _check_that_they_differ(shards: Mapping[str, Host]) -> None:
                 f"{name!r}. Each shard needs a Redis of its own."
             )
         known[place] = name
-    if all(place[1] == SENTINEL_PORT for place in known):
+    if known and all(place[1] == SENTINEL_PORT for place in known):
         raise ImproperlyConfigured(
             f"{WHERE} has {len(known)} entries with port {SENTINEL_PORT}, that of Sentinels. Each "
             "entry is a shard, so name all Sentinels of a Redis in one entry: "

@@ -89,6 +89,8 @@ class ShardedRedisLayer(ShardedLayer):
         super().check_server()
         known: dict[tuple[str, int], str] = {}
         for name, layer in self.layers.items():
+            if "cluster" in layer.client.host:  # its shards have slots, which may share a node
+                continue
             place = layer.client.find_place()
             if place is not None and known.setdefault(place, name) != name:
                 raise LayerUnfit(

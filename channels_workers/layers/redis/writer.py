@@ -198,7 +198,7 @@ class Writer:
         kept = []
         for request, reply in zip(requests, replies or [error] * len(requests), strict=True):
             is_answered = not (request.ordered or isinstance(reply, Exception))
-            if is_unknown(reply) or (request.repeatable and not is_answered):
+            if is_unknown(reply) or is_elsewhere(reply) or (request.repeatable and not is_answered):
                 kept.append(request)
             else:
                 _answer(request, reply)
@@ -213,6 +213,13 @@ def cannot_be_done_now(error: Exception) -> bool:
 def is_unknown(reply: Any) -> bool:
     """Say whether Redis does not know the script yet."""
     return isinstance(reply, redis.exceptions.NoScriptError)
+
+
+def is_elsewhere(reply: Any) -> bool:
+    """Say whether a node of a cluster has not begun the request: the slot has moved."""
+    return isinstance(reply, redis.exceptions.ReadOnlyError) and str(reply).startswith(
+        ("MOVED ", "ASK ")
+    )
 
 
 def _answer(request: Request, value: Any) -> None:
