@@ -23,8 +23,8 @@ SECRET_HEADERS = frozenset((b"cookie", b"authorization", b"proxy-authorization")
 
 HIDDEN = b"(hidden)"
 
-#: Redis names a dead letter by the time when it was given up (ms).
-_in_milliseconds = re.compile(r"(\d{12,14})-\d+").fullmatch
+#: Redis names a dead letter by the time when it was given up (ms); its shard comes first.
+_in_milliseconds = re.compile(r"(?:[a-z0-9]{1,8}:)?(\d{12,14})-\d+").fullmatch
 
 _secrets_in = re.compile(rb"(?i)([^&=]*(?:key|token|secret|password)[^&=]*)=[^&]*")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, takewhile
 from typing import TypeVar
 
 from channels_workers.exceptions import LayerUnavailable
@@ -36,10 +36,13 @@ class ShardedAdmin(LayerAdmin):
 
     def _ask(self, ask: Callable[[LayerAdmin], Answer]) -> dict[str, Answer]:
         """Return what the shards answer that do; raise the error if none does."""
+        return self._ask_named(lambda name, admin: ask(admin))
+
+    def _ask_named(self, ask: Callable[[str, LayerAdmin], Answer]) -> dict[str, Answer]:
         answers, failure = {}, None
         for name, admin in self._by_name.items():
             try:
-                answers[name] = ask(admin)
+                answers[name] = ask(name, admin)
             except LayerUnavailable as error:
                 failure = error
         if failure is not None and not answers:
@@ -99,27 +102,53 @@ class ShardedAdmin(LayerAdmin):
         """Clean up after a dead process; return new dead letters."""
         return _all(self._ask(lambda admin: admin.clean_up(process)))
 
-    # Dead letters, whose ids no two shards share
+    # Dead letters, whose ids begin with their shard: two Redis may give the same ones
 
     def dead_letters(
         self, newest: int | None = None, before: str | None = None
     ) -> list[DeadLetter]:
         """Return the dead letters, oldest first: all, or the *newest* of them."""
-        letters = _all(self._ask(lambda admin: admin.dead_letters(newest, before)))
-        letters.sort(key=lambda letter: tuple(map(int, letter.id.split("-"))))
+        if before is None:
+            found = self._ask_named(lambda name, admin: admin.dead_letters(newest))
+        else:
+            shard, bare = self._place(before)
+            if shard not in self._by_name:
+                raise ValueError(f"{before!r} is no id of a dead letter: no shard is {shard!r}.")
+            earlier = set(takewhile(lambda name: name != shard, self._by_name))
+
+            def older(name: str, admin: LayerAdmin) -> list[DeadLetter]:
+                same = admin.dead_letter(bare) if name in earlier else None
+                return admin.dead_letters(newest, bare) + ([] if same is None else [same])
+
+            found = self._ask_named(older)
+        letters = [_named(name, each) for name, some in found.items() for each in some]
+        letters.sort(key=lambda letter: _age(_bare(letter.id)))  # stable: shards in their order
         return letters if newest is None else letters[max(0, len(letters) - newest) :]
 
     def dead_letter(self, letter: str) -> DeadLetter | None:
         """Return the dead letter with the id *letter*, None if it does not exist."""
-        found = self._ask(lambda admin: admin.dead_letter(letter)).values()
-        return next((each for each in found if each is not None), None)
+        shard, bare = self._place(letter)
+        admin = self._by_name.get(shard)
+        found = None if admin is None else admin.dead_letter(bare)
+        return None if found is None else _named(shard, found)
 
     def _send_again(self, letter: DeadLetter) -> bool:
-        return any(self._ask(lambda admin: admin._send_again(letter)).values())
+        shard, bare = self._place(letter.id)
+        return self._by_name[shard]._send_again(letter._replace(id=bare))
 
     def drop(self, letter: str) -> bool:
         """Delete a dead letter."""
-        return any(self._ask(lambda admin: admin.drop(letter)).values())
+        shard, bare = self._place(letter)
+        admin = self._by_name.get(shard)
+        return admin is not None and admin.drop(bare)
+
+    def _place(self, letter: str) -> tuple[str, str]:
+        """Return the shard of the dead letter with this id, and its id there.
+
+        One without a shard is of the time when the site had one Redis, which is the first one now.
+        """
+        shard, found, bare = letter.partition(":")
+        return (shard, bare) if found else (next(iter(self._by_name)), letter)
 
     # Delayed messages
 
@@ -145,8 +174,12 @@ class ShardedAdmin(LayerAdmin):
         return sorted(found, key=lambda message: message.due)[:limit]
 
     def cancel(self, message: str) -> bool:
-        """Delete a delayed message."""
-        return any(self._ask(lambda admin: admin.cancel(message)).values())
+        """Delete a delayed message; raise if it may wait on a shard that does not answer."""
+        answers = self._ask(lambda admin: admin.cancel(message))
+        if not any(answers.values()) and (away := self._by_name.keys() - answers.keys()):
+            names = ", ".join(sorted(away))
+            raise LayerUnavailable(f"No other shard has it, and these do not answer: {names}.")
+        return any(answers.values())
 
     # The state of the layer
 
@@ -182,6 +215,18 @@ class ShardedAdmin(LayerAdmin):
             history_bytes=max(part.history_bytes for part in parts),
             **counts,
         )
+
+
+def _named(shard: str, letter: DeadLetter) -> DeadLetter:
+    return letter._replace(id=f"{shard}:{letter.id}")
+
+
+def _bare(letter: str) -> str:
+    return letter.partition(":")[2]
+
+
+def _age(bare: str) -> tuple[int, ...]:
+    return tuple(map(int, bare.split("-")))
 
 
 def _all(found: Mapping[str, Iterable[Answer]]) -> list[Answer]:

@@ -66,7 +66,10 @@ def _report(shard: WorkerLayer, found: View) -> ShardReport:
     about = ShardReport(name, shard.address, found.state(name), found.away.get(name, ""))
     if about.state is ShardState.AWAY:
         return about
-    facts, status = found.facts[name], shard.admin.status()
+    try:
+        facts, status = found.facts[name], shard.admin.status()
+    except LayerUnavailable as error:  # just now
+        return ShardReport(name, about.address, ShardState.AWAY, str(error))
     return ShardReport(
         name,
         about.address,

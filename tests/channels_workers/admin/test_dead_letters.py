@@ -409,3 +409,28 @@ def test_letters_of_another_layer(admin_client: Browser, settings: Settings) -> 
     assert answer.redirect_chain == [(f"{LIST}?layer=other", 302)]  # type: ignore[attr-defined]
     assert ids(other) == []
     assert json.dumps(logged()) == json.dumps([("admin", DELETION, letter)])
+
+
+def test_letters_of_several_shards(member: Member, settings: Settings) -> None:
+    """Their ids begin with the shard, in addresses and in the log too."""
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": MEMORY, "CONFIG": {"shards": 2}}}
+    layer: Any = channel_layers["default"]
+    kept, dropped = dead_letter(layer), dead_letter(layer)
+    assert ":" in dropped
+    client = member(*ALL)
+    for path in paths(dropped):
+        assert dropped in client.get(path).content.decode()
+    act(client, "drop", dropped)
+    assert ids(layer) == [kept]
+    act(client, "retry", kept)
+    assert ids(layer) == []
+    assert [what for _, _, what in logged()] == [dropped, kept]
+
+
+@pytest.mark.parametrize("letter", ["1795260708647-0", "b:1795260708647-0"])
+def test_the_time_of_a_letter_is_in_its_id(letter: str, memory_layer: InMemoryChannelLayer) -> None:
+    dead_letter(memory_layer)
+    found = memory_layer.admin.dead_letters()[0]._replace(id=letter)
+    at = letters.shown(found, "").at
+    assert at is not None
+    assert at.timestamp() == 1795260708.647

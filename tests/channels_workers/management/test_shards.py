@@ -12,6 +12,7 @@ from django.core.management.base import CommandError
 from prometheus_client import CollectorRegistry
 from pytest_django import Settings
 
+from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.loads import read_load
 from channels_workers.layers.shards.states import Opener
@@ -160,3 +161,65 @@ def test_a_layer_with_one_redis(settings: Settings) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend}}
     with pytest.raises(CommandError, match="The layer default has one Redis. To add one"):
         shards()
+
+
+def give_up(layer: Any, shard: str, entry: str) -> None:
+    """Write a dead letter of the channel "work" with the id *entry* on *shard*."""
+    payload = layer.make_send("work", {"on": shard}).payload
+    values = {"channel": "work", "reason": "why", "id": f"{shard}{entry}", "payload": payload}
+    client = layer.by_name[shard].client
+    client.redis.xadd(client.key("dead_letters"), values, id=entry)
+
+
+def letters(*arguments: str) -> list[str]:
+    out = StringIO()
+    call_command("deadletters", *arguments, stdout=out, stderr=out)
+    return out.getvalue().splitlines()
+
+
+def waiting(layer: Any) -> list[int]:
+    counts = [shard.admin.status().channels for shard in layer.lanes()]
+    return [sum(each.waiting for each in channels) for channels in counts]
+
+
+def test_dead_letters_of_two_shards_with_one_id(layer: Any) -> None:
+    for shard, entry in [("b", "9-0"), ("a", "9-0"), ("c", "9-0"), ("b", "10-0")]:
+        give_up(layer, shard, entry)
+    ids = ["a:9-0", "b:9-0", "c:9-0", "b:10-0"]
+    found = layer.admin.dead_letters()
+    assert [each.id for each in found] == ids
+    for number, name in enumerate(ids):
+        assert layer.admin.dead_letter(name) == found[number]
+        assert layer.content(found[number].message)["on"] == name[0]
+        assert layer.admin.dead_letters(before=name) == found[:number], "pages leave none out"
+        assert layer.admin.dead_letters(1, name) == found[max(0, number - 1) : number]
+    assert letters("drop", "b:9-0") == ["b:9-0 is dropped"]
+    assert letters("retry", "c:9-0") == ["c:9-0 is sent again"]
+    assert waiting(layer) == [0, 0, 1]
+    assert layer.admin.drop("9-0"), "an id of the time with one Redis is one of the first shard"
+    assert [each.id for each in layer.admin.dead_letters()] == ["b:10-0"]
+
+
+@pytest.mark.parametrize("letter", ["d:1-0", ":1-0", "a:", "b:nonsense"])
+def test_what_is_no_id_of_a_dead_letter(letter: str, layer: Any) -> None:
+    assert layer.admin.dead_letter(letter) is None
+    assert not layer.admin.retry(letter)
+    assert not layer.admin.drop(letter)
+    with pytest.raises(ValueError, match="is no id of a dead letter"):
+        layer.admin.dead_letters(before=letter)
+
+
+def test_what_a_shard_holds_that_is_away(layer: Any, redis_servers: dict[str, RedisServer]) -> None:
+    """It is not said to be gone."""
+    give_up(layer, "a", "9-0")
+    give_up(layer, "b", "9-0")
+    message = layer.make_send_later("work", {}, 60)
+    layer.by_name["a"].apply([message])
+    redis_servers["b"].stop()
+    assert letters()[-1] == "1 dead letters"
+    for act in (layer.admin.dead_letter, layer.admin.drop, layer.admin.retry):
+        with pytest.raises(LayerUnavailable):
+            act("b:9-0")
+    assert layer.admin.cancel(message.id)
+    with pytest.raises(LayerUnavailable, match="these do not answer: b"):
+        layer.admin.cancel(message.id)

@@ -83,6 +83,16 @@ HEALTHY: dict[str, str] = {
     f'requests_refused_total{{{SERVER},reason="rate"}}': growing(1),
     f'redis_errors_total{{{WORKER},kind="timeout"}}': growing(0),
     **redis(fast=1000, slow=1),
+    **{
+        f"{series.format(process)}": steady(value)
+        for process in (SERVER, WORKER)
+        for series, value in (
+            ('shard_available{{{},shard="a"}}', 1),
+            ('shard_available{{{},shard="b"}}', 1),
+            ('shard_behind{{{},shard="a",other="b"}}', 40),
+        )
+    },
+    f'inbox_operations_total{{{SERVER},kind="gap"}}': growing(0),
     f'tasks_total{{{WORKER},task="mail.send",outcome="failed"}}': growing(0),
     f'tasks_total{{{WORKER},task="mail.send",outcome="done"}}': growing(10),
     f'tasks_waiting{{{SERVER},queue="default"}}': steady(10),
@@ -176,6 +186,15 @@ CASES: dict[str, Case] = {
     "ClockErrorLarge": Case(
         {f"clock_error_seconds{{{SERVER}}}": steady(0.8)}, {"instance": "server:1"}
     ),
+    "ShardUnavailable": Case({f'shard_available{{{SERVER},shard="b"}}': steady(0)}, {"shard": "b"}),
+    "ShardBehind": Case(
+        {
+            f'shard_behind{{{process},shard="a",other="b"}}': steady(2000)
+            for process in (SERVER, WORKER)
+        },
+        {"shard": "a", "other": "b"},
+    ),
+    "MessagesMissed": Case({f'inbox_operations_total{{{SERVER},kind="gap"}}': "0+0x119 1+0x40"}),
     "TasksFail": Case(
         {f'tasks_total{{{WORKER},task="mail.send",outcome="failed"}}': growing(1)},
         {"task": "mail.send"},
