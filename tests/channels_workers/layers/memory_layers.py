@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from channels_workers.layers.memory import InMemoryChannelLayer, Store, Stores
+from channels_workers.layers.memory import InMemoryChannelLayer, Store
+from channels_workers.layers.memory.stores import Stores
 from tests.channels_workers.layers.contract import MakeLayer
 
 Data = Store | Stores

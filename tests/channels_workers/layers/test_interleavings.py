@@ -10,7 +10,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from pytest_django import Settings as DjangoSettings
 
 from channels_workers.layers.base import WorkerLayer
-from channels_workers.layers.memory import InMemoryChannelLayer, Store, Stores
+from channels_workers.layers.memory import InMemoryChannelLayer, Store
+from channels_workers.layers.memory.stores import Stores
 from channels_workers.layers.redis import RedisChannelLayer, wire
 from channels_workers.layers.redis.requests import Request
 from channels_workers.layers.server import Departure, Server

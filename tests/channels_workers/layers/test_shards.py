@@ -13,8 +13,9 @@ from pytest_django import Settings
 from channels_workers.exceptions import LayerUnavailable, LayerUnfit
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.kept import Parked
-from channels_workers.layers.memory import InMemoryChannelLayer, Stores
+from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.memory.shards import MemoryShards
+from channels_workers.layers.memory.stores import Stores
 from channels_workers.layers.shards import puller
 from channels_workers.layers.shards.names import home_of, home_of_member, is_shard_name, shard_of
 from channels_workers.layers.shards.puller import Puller

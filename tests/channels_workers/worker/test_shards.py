@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from channels_workers.channel import Group
-from channels_workers.layers.memory import InMemoryChannelLayer, Stores
+from channels_workers.layers.memory import InMemoryChannelLayer
+from channels_workers.layers.memory.stores import Stores
 from channels_workers.layers.types import CONNECT, DISCONNECT, RECEIVE, Closed
 from channels_workers.message import Message
 from tests.channels_workers.consumers import TIMEOUT, StartGroup

@@ -25,7 +25,8 @@
 local processed = prefix .. "processed"
 local logged_at_once = 999
 
-local this_shard, first_shard = string.match(KEYS[3], "^shards:(%w+):.*:(%w+)$", #prefix + 1)
+local this_shard = string.match(KEYS[3], "^shards:(%w+):", #prefix + 1)
+local first_shard = string.match(KEYS[3], ":(%w+)$")
 
 -- Returns the others, LOG_ENTRIES and LOG_BYTES.
 local function read_shards()
