@@ -76,6 +76,11 @@ class SeatedWorker(Worker):
         finally:
             self._leave_seat()
 
+    def _dispatch_request(self, delivery: Delivery, *arguments: Any) -> Outcome:
+        if not self._identity.is_surely_alive:  # it may have to wait for the shard
+            self._leave_seat()
+        return super()._dispatch_request(delivery, *arguments)
+
     def _begin_quarantine(self, delivery: Delivery) -> bool:
         self._leave_seat()
         return super()._begin_quarantine(delivery)
