@@ -195,7 +195,7 @@ class Command(BaseCommand):
         signals = StopSignals(ignored=[signal.SIGHUP] if parent else [])
         name = f"{group.process}, {parent.describe()}" if parent else group.process
         self.say(
-            f"Worker {name}: {len(group.workers)} thread(s) on {group.channel_layer}, "
+            f"Worker {name}: {group.n_threads} thread(s) on {group.channel_layer}, "
             f"listening on channels {', '.join(group.channels)}",
             fields("worker_starts", process_id=group.process),
         )
