@@ -16,9 +16,9 @@ def ghosts(site: Site) -> list[str]:
     known, members = set[str](), set[tuple[str, str]]()
     for server in site.all_redis:
         with server.client() as client:
-            for key in client.keys("faults:*:processes"):
+            for key in client.keys(f"{site.prefix}:*:processes"):
                 known |= {name.decode() for name in client.hkeys(key)}
-            for key in client.keys("faults:*:group:*"):
+            for key in client.keys(f"{site.prefix}:*:group:*"):
                 members |= {(key.decode(), name.decode()) for name in client.hkeys(key)}
     of_servers = ((key, key.rpartition(":")[2]) for key in _found(site, OF_SERVERS))
     return [f"{key} of {name}" for key, name in [*of_servers, *members] if name not in known]

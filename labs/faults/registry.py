@@ -13,6 +13,7 @@ from labs.faults.cases.chat import (
 )
 from labs.faults.cases.chat_restarts import ChatRestarts
 from labs.faults.cases.clock_jump import ClockJump
+from labs.faults.cases.cluster import ClusterFailover, SlotMoved
 from labs.faults.cases.delayed import DelayedKilled
 from labs.faults.cases.failover import RedisFailover
 from labs.faults.cases.false_deaths import (
@@ -150,6 +151,8 @@ FAULTS: tuple[Fault, ...] = (
     PullerFrozen(),
     ShardsAdded(),
     ShardDrained(),
+    SlotMoved(),
+    ClusterFailover(),
 )
 
 #: Long faults, which run only by name.

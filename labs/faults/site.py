@@ -56,6 +56,9 @@ class Site(harness.Site):
     *engine* is the folder that ``channels_workers`` is imported from.
     """
 
+    #: How the keys of the layer begin.
+    prefix = "faults"
+
     def __init__(self, folder: Path, setting: Setting, engine: Path = ENGINE) -> None:
         clock = setting.clock.environment if setting.clock else None
         super().__init__(folder, RedisServer(folder, *setting.redis, env=clock))
@@ -145,7 +148,7 @@ class Site(harness.Site):
     def status(self) -> Status:
         """Return the status of the layer."""
         with self.redis.client() as client:
-            return read_status(client, f"faults:{FORMAT_VERSION}:")
+            return read_status(client, f"{self.prefix}:{FORMAT_VERSION}:")
 
     @property
     def all_redis(self) -> list[RedisServer]:
@@ -157,7 +160,7 @@ class Site(harness.Site):
         found = set[str]()
         for server in self.all_redis:
             with server.client() as client:
-                found |= {key.decode() for key in client.keys(f"faults:*:{pattern}")}
+                found |= {key.decode() for key in client.keys(f"{self.prefix}:*:{pattern}")}
         return sorted(key.split(":", 2)[2] for key in found)
 
     def wait_for_keys(self, pattern: str, count: int, timeout: float) -> None:

@@ -80,7 +80,7 @@ class Stage(harness.Stage[Row]):
         count = 0
         for server in self.site.all_redis:
             with server.client() as client:
-                keys = client.keys("faults:*:connections:*")
+                keys = client.keys(f"{self.site.prefix}:*:connections:*")
                 count += sum(int(client.hlen(key)) for key in keys)
         return count
 
