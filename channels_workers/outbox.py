@@ -14,7 +14,7 @@ from channels_workers.backoff import Backoff
 from channels_workers.concurrency import forks
 from channels_workers.concurrency.blocking import warn_in_event_loop
 from channels_workers.conf import configuration
-from channels_workers.context import current_outbox
+from channels_workers.context import current_outbox, without_seat
 from channels_workers.exceptions import ConsumeLater, LayerUnavailable, OnceRefused, OutboxFull
 from channels_workers.flow import STEP_COST
 from channels_workers.layers.base import WorkerLayer
@@ -149,7 +149,8 @@ class Outbox:
         try:
             return change()
         except LayerUnavailable as error:
-            return self._carry_out_later(change, error)
+            with without_seat():
+                return self._carry_out_later(change, error)
         finally:
             self.waited += time.monotonic() - began
 

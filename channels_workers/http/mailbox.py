@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from channels_workers.backoff import Backoff
+from channels_workers.context import without_seat
 from channels_workers.exceptions import LayerUnavailable, MessageError, RequestAborted
 from channels_workers.flow import LISTEN_TIMEOUT
 from channels_workers.layers.base import WorkerLayer
@@ -63,13 +64,21 @@ class Mailbox:
             raise RequestAborted("The client has gone.")
 
     def _insist(self, attempt: Callable[[], T]) -> T:
+        try:
+            return attempt()
+        except LayerUnavailable as error:
+            with without_seat():
+                return self._try_again(attempt, error)
+
+    def _try_again(self, attempt: Callable[[], T], error: LayerUnavailable) -> T:
         backoff = Backoff(logger, self._what, LISTEN_TIMEOUT)
         while True:
+            if self._rest(backoff.failed(error)):
+                raise RequestAborted("The process ends.") from error
             try:
                 result = attempt()
-            except LayerUnavailable as error:
-                if self._rest(backoff.failed(error)):
-                    raise RequestAborted("The process ends.") from error
+            except LayerUnavailable as again:
+                error = again
             else:
                 backoff.succeeded()
                 return result

@@ -81,6 +81,7 @@ class WorkerGroup:
         self.ended = threading.Event()
         job = self._job(n_threads, callback)
         name, quarantine = new_id(), threading.Lock()
+        self.n_threads = n_threads
         self.lanes = [
             Lane(shard, n_threads, job, name, self.stopping, quarantine) for shard in layer.lanes()
         ]
@@ -130,8 +131,11 @@ class WorkerGroup:
         return self.lanes[0].relief
 
     def busy(self) -> int:
-        """Return how many threads run something."""
-        return sum(lane.in_flight.busy() for lane in self.lanes)
+        """Return how many threads run something.
+
+        What waits for a commit in one lane does not count beside consumers of others.
+        """
+        return min(self.n_threads, sum(lane.in_flight.busy() for lane in self.lanes))
 
     # Start and stop
 
@@ -171,24 +175,24 @@ class WorkerGroup:
         # go to other workers. Only then may heartbeats stop, and the layer forget the process.
         limit = configuration().STOP_TIMEOUT if timeout is None else timeout
         deadline = time.monotonic() + limit
-        late = [lane.late(deadline) for lane in self.lanes]
-        deadline = max(deadline, time.monotonic() + LEAVE_TIME)
-        # In threads: a layer that takes a request and does not answer blocks its caller.
+        # In threads: a layer that takes a request and does not answer blocks its caller. So a lane
+        # whose shard does not answer holds up no other.
         leaving = [
-            Duty("leaving the layer", partial(lane.leave, those, deadline))
-            for lane, those in zip(self.lanes, late, strict=True)
+            Duty(lane.named("leaving the layer"), partial(lane.end_by, deadline, LEAVE_TIME))
+            for lane in self.lanes
         ]
-        self._relays.end()
         for duty in leaving:
             duty.start()
+        late = [worker for lane in self.lanes for worker in lane.late(deadline)]
+        self._relays.end()
+        deadline = max(deadline, time.monotonic() + LEAVE_TIME)
         for duty in leaving:
             duty.ends_by(deadline)
         self._end()
-        are_late = any(late)
-        if not are_late:
+        if not late:
             self.loop.stop(deadline)
-        self._log_late([worker for those in late for worker in those], leaving, deadline)
-        return not are_late
+        self._log_late(late, leaving, deadline)
+        return not late
 
     def _log_late(self, late: Sequence[Worker], leaving: Sequence[Duty], deadline: float) -> None:
         """Log which threads still run: other workers get their messages when the process ends."""

@@ -31,7 +31,8 @@ REASONS = {
 class Heartbeat:
     """The thread that keeps the name of *identity* known.
 
-    It also publishes what is :attr:`running` for long, finishes uncommitted deliveries, and finds
+    The process began *since* then (Unix time, s), by default now. This thread also publishes what
+    is :attr:`running` for long, finishes uncommitted deliveries, and finds
     those that the layer handed out unseen.
     """
 
@@ -42,6 +43,7 @@ class Heartbeat:
         in_flight: InFlight,
         channels: Sequence[str],
         stopping: threading.Event,
+        since: float | None = None,
     ) -> None:
         self._layer = layer
         self._identity = identity
@@ -53,6 +55,7 @@ class Heartbeat:
         #: Returns what runs for long.
         self.running: Callable[[], tuple[Running, ...]] = tuple
         self._about = ProcessInfo.this("worker")
+        self._since = self._about.since if since is None else since
         self._is_registered = False
         self._ended = threading.Event()
         self.thread = Duty("heartbeat", self._run)
@@ -99,7 +102,8 @@ class Heartbeat:
             self._search()
 
     def _register(self) -> None:
-        self._about = ProcessInfo.this("worker", len(self._in_flight.slots), self._channels)
+        about = ProcessInfo.this("worker", len(self._in_flight.slots), self._channels)
+        self._about = about._replace(since=self._since)
         self._layer.register(self._identity.process, self._about)
         if recorder.current() is not None:  # then the first messages have a known age
             self._layer.clock.read()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from functools import partial
 
 from channels_workers.backoff import BackoffEach
@@ -58,11 +59,13 @@ class Lane:
             for number in range(n_threads)
         ]
         batches = [worker.batch for worker in self.workers]
-        self.heartbeat = Heartbeat(layer, identity, in_flight, job.channels, stopping)
+        self.heartbeat = Heartbeat(layer, identity, in_flight, job.channels, stopping, job.since)
         self.relief = Relief(layer, in_flight, batches, ended)
         self.reaper = Reaper(layer.admin, lambda: identity.process)
         self.delays = Delays(layer)
         self.pulling: Pulling | None = None
+        for duty in self.duties():
+            duty.name = self.named(duty.name)
 
     def pull_logs(self, layer: WorkerLayer) -> None:
         """Bring here what other shards of *layer* have for this one."""
@@ -73,6 +76,11 @@ class Lane:
     def _new_token(self) -> str:
         # It is void when the layer does not know the process any more.
         return f"{self.identity.process}z{new_id()}"
+
+    def named(self, duty: str) -> str:
+        """Return the name of a thread with this *duty*."""
+        shard = self.layer.shard
+        return duty if shard is None else f"{duty} of shard {shard}"
 
     def start(self) -> None:
         """Start all threads and return."""
@@ -93,7 +101,15 @@ class Lane:
         """Return the threads that still run at *deadline* (monotonic seconds)."""
         return [worker for worker in self.workers if not worker.thread.ends_by(deadline)]
 
-    def leave(self, late: Sequence[Worker], deadline: float) -> None:
+    def end_by(self, deadline: float, leave_time: float) -> None:
+        """Wait for running consumers to *deadline* (monotonic seconds), then leave the layer.
+
+        That takes *leave_time* seconds, or all that is left.
+        """
+        late = self.late(deadline)
+        self._leave(late, max(deadline, time.monotonic() + leave_time))
+
+    def _leave(self, late: Sequence[Worker], deadline: float) -> None:
         """Hand back what is here, and let the layer forget the process."""
         handing_back = BackoffEach(logger, "Handing back the message of the thread")
         layer, in_flight = self.layer, self.in_flight
@@ -105,7 +121,7 @@ class Lane:
                 self.relief.commit(worker.batch)
                 handing_back.attempt(worker.thread.name, partial(self._hand_back_running, worker))
             self.end()
-            if all(duty.ends_by(deadline) for duty in self._duties()):  # else one registers again
+            if all(duty.ends_by(deadline) for duty in self._asking()):  # else one registers again
                 consumers = [worker.consumer for worker in self.workers]
                 layer.retire(self.identity.process, consumers, self._channels)
         except Exception as error:  # the process must end
@@ -126,19 +142,15 @@ class Lane:
         self.in_flight.retry_queue.end()
         self.in_flight.crowded.set()
 
-    def _duties(self) -> Iterator[Duty]:
-        """Yield the threads that ask the layer by themselves."""
-        yield self.heartbeat.thread
-        yield self.relief.thread
-        yield self.reaper.thread
-        yield self.delays.thread
-        if self.pulling is not None:
-            yield self.pulling.thread
-            yield self.pulling.opening
+    def _asking(self) -> list[Duty]:
+        """Return the threads that ask the layer by themselves, and no other shard."""
+        asking = self.heartbeat, self.relief, self.reaper, self.delays
+        return [each.thread for each in asking]
 
     def duties(self) -> list[Duty]:
         """Return all threads but those that run consumers."""
-        return [self.in_flight.retry_queue.thread, *self._duties()]
+        pulling = [] if self.pulling is None else [self.pulling.thread, self.pulling.opening]
+        return [self.in_flight.retry_queue.thread, *self._asking(), *pulling]
 
     def _hand_back_running(self, worker: Worker) -> None:
         delivery = worker.slot.running

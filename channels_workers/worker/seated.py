@@ -7,10 +7,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from channels_workers.layers.types import Delivery
+from channels_workers.context import current_sitting
+from channels_workers.layers.types import Delivery, runs_once
 from channels_workers.worker.dispatch import Outcome
 from channels_workers.worker.in_flight import PREFETCH_LEASE, Slot
-from channels_workers.worker.seats import Seats
+from channels_workers.worker.seats import Seats, Sitting
 from channels_workers.worker.thread import Worker
 
 #: How long a lane whose shard does not answer waits before it looks again (s).
@@ -20,8 +21,9 @@ DOUBT = 0.1
 class SeatedWorker(Worker):
     """Pulls without a seat, and takes one to run a message.
 
-    A commit, or anything else that waits for a shard, holds no seat. If there is no seat in time,
-    what was pulled goes to other processes, and this thread pulls no more until it has one.
+    A commit holds no seat, and neither does a consumer while it waits for a shard that is away. If
+    there is no seat in time, what was pulled goes to other processes, and this thread pulls no more
+    until it has one.
     """
 
     def __init__(self, seats: Seats, *arguments: Any) -> None:
@@ -76,18 +78,23 @@ class SeatedWorker(Worker):
         finally:
             self._leave_seat()
 
-    def _dispatch_request(self, delivery: Delivery, *arguments: Any) -> Outcome:
-        if not self._identity.is_surely_alive:  # it may have to wait for the shard
-            self._leave_seat()
-        return super()._dispatch_request(delivery, *arguments)
-
     def _begin_quarantine(self, delivery: Delivery) -> bool:
         self._leave_seat()
         return super()._begin_quarantine(delivery)
 
+    def _dispatch_request(self, delivery: Delivery, *arguments: Any) -> Outcome:
+        if runs_once(delivery) and not self._identity.surely_holds(delivery.consumer):
+            self._leave_seat()  # it first waits for the shard
+        return super()._dispatch_request(delivery, *arguments)
+
     def _dispatch_seated(self, *arguments: Any) -> Outcome:
-        self._has_seat = self._has_seat or self._seats.take(math.inf)
+        if not self._has_seat:
+            self._seats.take(math.inf)
+        self._has_seat = False  # the sitting has it
+        sitting = Sitting(self._seats)
+        token = current_sitting.set(sitting)
         try:
             return self._run(*arguments)
         finally:
-            self._leave_seat()
+            current_sitting.reset(token)
+            sitting.end()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Seats:
@@ -37,3 +40,53 @@ class Seats:
                 self._waiting.popleft().set()
             else:
                 self._free += 1
+
+
+class Sitting:
+    """One run of a consumer, which begins with one of *seats*; thread-safe.
+
+    Coroutines of it may wait at the same time, and left-over ones after its end.
+    """
+
+    def __init__(self, seats: Seats) -> None:
+        self._seats = seats
+        self._lock = threading.Lock()
+        self._has_seat, self._is_over = True, False
+        self._waiting = 0
+
+    @contextmanager
+    def left(self) -> Iterator[None]:
+        """Leave the seat to others in a ``with`` block, and wait for one at its end."""
+        with self._lock:
+            self._waiting += 1
+            self._leave()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+                must_wait = self._may_sit()
+            if must_wait:
+                self._sit_down()
+
+    def end(self) -> None:
+        """Leave the seat for good."""
+        with self._lock:
+            self._is_over = True
+            self._leave()
+
+    def _sit_down(self) -> None:
+        self._seats.take(math.inf)
+        with self._lock:
+            if self._may_sit():
+                self._has_seat = True
+                return
+        self._seats.give_back()
+
+    def _may_sit(self) -> bool:
+        return not (self._has_seat or self._is_over or self._waiting)
+
+    def _leave(self) -> None:
+        if self._has_seat:
+            self._has_seat = False
+            self._seats.give_back()

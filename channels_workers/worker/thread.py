@@ -44,7 +44,8 @@ class Job:
 
     Consumers act on *channel_layer*. *callback* gets each delivery before its run. A job that
     *keeps_order* pulls one message at a time. Responses that wait hold *places*. Where the layer
-    has several shards, running consumers have *seats*.
+    has several shards, running consumers have *seats*. The process began *since* then (Unix time,
+    s).
     """
 
     channel_layer: WorkerLayer
@@ -55,6 +56,7 @@ class Job:
     keeps_order: bool = False
     places: Places = field(default_factory=Places)
     seats: Seats | None = None
+    since: float = field(default_factory=lambda: round(time.time(), 3))
 
 
 class Worker:

@@ -234,16 +234,24 @@ def _all(found: Mapping[str, Iterable[Answer]]) -> list[Answer]:
 
 
 def _workers(parts: Iterable[Status]) -> list[WorkerStatus]:
-    """Return the workers, each once: all shards know it, and its threads are busy on any.
+    """Return the worker processes, each once, although it is registered on every shard.
 
-    After a loss of data it has another name on one of them.
+    After a loss of data it has another name on one of them. One that has another start is another
+    process, even with the same host and pid, as in a container that was restarted.
     """
-    found: dict[tuple[str, int], WorkerStatus] = {}
+    found: dict[tuple[str, int, float], list[WorkerStatus]] = {}
     for worker in chain.from_iterable(part.workers for part in parts):
-        place = worker.about.host, worker.about.pid
-        known = found.get(place, replace(worker, busy=0))
-        found[place] = replace(known, busy=known.busy + worker.busy)
-    return sorted(found.values(), key=lambda each: each.id)
+        about = worker.about
+        found.setdefault((about.host, about.pid, about.since), []).append(worker)
+    return sorted(map(_worker, found.values()), key=lambda each: each.id)
+
+
+def _worker(lanes: list[WorkerStatus]) -> WorkerStatus:
+    about = lanes[0].about
+    running = chain.from_iterable(lane.about.running for lane in lanes)
+    # A thread may hold messages of several shards that wait for their run or their commit.
+    busy = min(about.threads, sum(lane.busy for lane in lanes))
+    return replace(lanes[0], about=about._replace(running=tuple(running)), busy=busy)
 
 
 def _channels(parts: Iterable[Status]) -> list[ChannelStatus]:

@@ -194,9 +194,8 @@ class Command(BaseCommand):
         parent = self.parent
         signals = StopSignals(ignored=[signal.SIGHUP] if parent else [])
         name = f"{group.process}, {parent.describe()}" if parent else group.process
-        threads = len(group.workers) // len(group.lanes)
         self.say(
-            f"Worker {name}: {threads} thread(s) on {group.channel_layer}, "
+            f"Worker {name}: {group.n_threads} thread(s) on {group.channel_layer}, "
             f"listening on channels {', '.join(group.channels)}",
             fields("worker_starts", process_id=group.process),
         )

@@ -27,6 +27,7 @@ from channels_workers.layers.types import (
     Liveness,
     ProcessInfo,
     Published,
+    Running,
     Session,
     is_from_server,
     server_of,
@@ -484,3 +485,25 @@ async def test_a_flush_makes_no_gap(processes: list[Process], stores: Stores) ->
     stores.thaw("1")
     await recorder.until_got({"n": 2})
     assert processes[1].layer.start_server().heard.gaps == 0
+
+
+def test_a_worker_process_is_shown_once() -> None:
+    layer: Any = InMemoryChannelLayer(shards=2)
+    about = ProcessInfo("worker", "box", 1, 10.0, 1, ("work",))
+    for number, shard in enumerate(layer.lanes()):
+        message = Running(0, "consumer", 11.0, "work", f"{number}")
+        shard.register(f"name{number}", about._replace(running=(message,)))
+        shard.apply([shard.make_send("work", {})])
+        assert shard.pull(["work"], f"name{number}.0", 0)
+    [worker] = layer.admin.status().workers
+    assert [each.message_id for each in worker.about.running] == ["0", "1"]
+    assert worker.busy == 1, "it has one thread"
+
+
+def test_a_restarted_worker_is_another_process() -> None:
+    """A container that is restarted keeps its host name and pid."""
+    layer: Any = InMemoryChannelLayer(shards=2)
+    for name, since in ("dead", 10.0), ("new", 20.0):
+        for shard in layer.lanes():
+            shard.register(name, ProcessInfo("worker", "box", 1, since, 1, ("work",)))
+    assert [worker.id for worker in layer.admin.status().workers] == ["dead", "new"]

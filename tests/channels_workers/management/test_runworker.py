@@ -44,6 +44,7 @@ PROJECT = """
     CHANNEL_LAYERS = {
         "default": {"BACKEND": "channels_workers.layers.memory.InMemoryChannelLayer"},
         "redis": {"BACKEND": %r, "CONFIG": {"hosts": [os.environ["REDIS_URL"]]}},
+        "shards": {"BACKEND": %r, "CONFIG": {"hosts": os.environ["SHARDS"].split()}},
     }
 
 
@@ -86,11 +87,12 @@ RunWorker = Callable[..., Process]
 @pytest.fixture
 def run_worker(start_process: Processes, redis_server: RedisServer, tmp_path: Path) -> RunWorker:
     """`run_worker(*options)` starts the command in a separate project on the Redis layer."""
-    (tmp_path / "project.py").write_text(textwrap.dedent(PROJECT % REDIS))
+    (tmp_path / "project.py").write_text(textwrap.dedent(PROJECT % (REDIS, REDIS)))
     environment = {
         "DJANGO_SETTINGS_MODULE": "project",
         "PYTHONPATH": str(tmp_path),
         "REDIS_URL": redis_server.url,
+        "SHARDS": f"{redis_server.url} {redis_server.url.removesuffix('0')}1",
     }
 
     def run(*options: str) -> Process:
@@ -170,6 +172,11 @@ def test_it_logs_its_channels_and_runs_messages(
     assert line.string.endswith(f"listening on channels {channels}")
     send(redis_layer, "say", "hi")
     worker.wait_for_line("^said hi$")
+
+
+def test_it_logs_the_threads_of_the_process_and_its_shards(run_worker: RunWorker) -> None:
+    worker = run_worker("--layer", "shards", "--threads", "2")
+    worker.wait_for_line(r"^Worker \w{16}: 2 thread\(s\) on RedisChannelLayer with 2 shards \(0: ")
 
 
 def test_threads_and_signals(run_worker: RunWorker, redis_layer: RedisChannelLayer) -> None:

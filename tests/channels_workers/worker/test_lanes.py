@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from channels_workers.channel import Group
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.message import Message
 from channels_workers.routing import Router, route
+from channels_workers.worker import watch
 from channels_workers.worker.group import WorkerGroup
 from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
@@ -43,6 +45,11 @@ class Site:
         self.most = max(self.most, self.running)
         if message.content.get("holds"):
             self.go_on.wait(TIMEOUT)
+        if group := message.content.get("joins"):
+            self.running -= 1  # it may have to wait for its shard
+            Group(group, channel_layer=message.channel_layer).add(message["name"])
+            self.running += 1
+            self.most = max(self.most, self.running)
         self.ran.append(f"{message['name']} by {threading.current_thread().name}")
         self.running -= 1
 
@@ -159,3 +166,69 @@ def test_only_the_lane_of_a_lost_shard_takes_a_new_name(site: Site) -> None:
     after = [lane.identity.process for lane in group.lanes]
     assert (after[0], after[2]) == (before[0], before[2])
     wait_for(lambda: _works(site, "b"), "work of the lost shard")
+
+
+def test_a_consumer_that_waits_for_its_shard_holds_up_no_other(site: Site) -> None:
+    site.start()
+    site.go_on.clear()
+    site.send("b", "joins", holds=True, joins="all")
+    wait_for(lambda: site.running == 1, "the consumer of the shard that goes away")
+    site.servers["b"].process.kill()
+    site.go_on.set()
+    for number in range(5):
+        site.send("a", f"a{number}")
+    site.wait(5)
+    assert all(ran.startswith("a") for ran in site.ran)
+    site.servers["b"].start()
+    wait_for(lambda: any(ran.startswith("joins") for ran in site.ran), "the join")
+    assert site.most == 1
+
+
+def test_lanes_leave_without_one_that_cannot(site: Site) -> None:
+    group = site.start()
+    frozen = site.servers["a"].process
+    frozen.freeze()
+    joined: list[bool] = []
+    group.stop()
+    joining = threading.Thread(target=lambda: joined.append(group.join()))
+    joining.start()
+    for shard in "bc":
+        wait_for(lambda shard=shard: not _known(site, shard), f"the process to leave {shard}")
+    assert group.lanes[0].workers[0].thread.is_alive(), "its pull waits for the frozen shard"
+    frozen.resume()
+    joining.join(TIMEOUT)
+    assert joined == [True]
+    assert not _known(site, "a")
+
+
+def _known(site: Site, shard: str) -> dict[str, int]:
+    processes: dict[str, int] = site.layer.by_name[shard].admin.processes()
+    return processes
+
+
+def test_a_process_is_shown_once_with_what_runs_in_any_lane(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LONG", 0.0)
+    site.start()
+    site.servers["c"].flush()  # there it takes another name
+    site.go_on.clear()
+    site.send("b", "slow", holds=True)
+
+    def shown() -> bool:
+        [worker] = site.layer.admin.status().workers
+        return [each.channel for each in worker.about.running] == ["work"] and worker.busy == 1
+
+    wait_for(shown, "the running consumer")
+
+
+def test_the_seats_in_use_are_the_threads_that_are_busy(site: Site) -> None:
+    """A commit that waits for a shard does not count beside a consumer that runs."""
+    group = site.start()
+    site.go_on.clear()
+    site.send("a", "slow", holds=True)
+    wait_for(lambda: site.running == 1, "the slow consumer")
+    waiting = group.lanes[1].in_flight.slots[0]
+    waiting.running = group.lanes[0].in_flight.slots[0].running
+    assert group.busy() == 1
+    waiting.running = None

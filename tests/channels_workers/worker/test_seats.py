@@ -2,7 +2,7 @@
 
 import threading
 
-from channels_workers.worker.seats import Seats
+from channels_workers.worker.seats import Seats, Sitting
 from labs.harness.waiting import wait_for
 from tests.channels_workers.consumers import TIMEOUT
 
@@ -42,5 +42,65 @@ def test_a_wait_that_is_over_takes_no_seat() -> None:
     assert seats.take(0)
     assert not seats.take(0.01)
     seats.give_back()
+    assert seats.take(0)
+    assert not seats.take(0)
+
+
+def test_who_waits_leaves_the_seat_and_goes_on_with_one() -> None:
+    seats = Seats(1)
+    assert seats.take(0)
+    sitting = Sitting(seats)
+    with sitting.left():
+        assert seats.take(0)
+        seats.give_back()
+    assert not seats.take(0)
+    sitting.end()
+    assert seats.take(0)
+
+
+def test_who_waits_twice_has_one_seat() -> None:
+    """Coroutines of one consumer may wait at the same time."""
+    seats = Seats(1)
+    assert seats.take(0)
+    sitting = Sitting(seats)
+    with sitting.left():
+        with sitting.left():
+            pass
+        assert seats.take(0), "one of them still waits"
+        seats.give_back()
+    assert not seats.take(0)
+    sitting.end()
+    assert seats.take(0)
+    assert not seats.take(0)
+
+
+def test_who_waits_after_the_end_takes_no_seat() -> None:
+    """A coroutine that was cancelled may have left a thread that waits."""
+    seats = Seats(1)
+    assert seats.take(0)
+    sitting = Sitting(seats)
+    with sitting.left():
+        sitting.end()
+    with sitting.left():
+        pass
+    assert seats.take(0)
+    assert not seats.take(0)
+
+
+def test_the_end_gives_back_a_seat_that_comes_too_late() -> None:
+    seats = Seats(1)
+    assert seats.take(0)
+    sitting = Sitting(seats)
+
+    def wait() -> None:
+        with sitting.left():
+            assert seats.take(TIMEOUT)  # another consumer runs
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    wait_for(lambda: seats._waiting, "one who wants to go on")
+    sitting.end()
+    seats.give_back()
+    waiting.join(TIMEOUT)
     assert seats.take(0)
     assert not seats.take(0)
