@@ -34,8 +34,14 @@ class SeatedWorker(Worker):
         self._run, self._dispatch = self._dispatch, self._dispatch_seated
 
     def _keep(self, found: Sequence[Delivery], count: int, slot: Slot) -> None:
-        """Keep what was pulled until there is a seat."""
-        self._in_flight.backlog.add(found, PREFETCH_LEASE)
+        """Keep what was pulled until there is a seat, or until other processes are to have it.
+
+        They get it behind others of its channel. So what is to keep its place there stays.
+        """
+        keeps_order, backlog = self._job.keeps_order, self._in_flight.backlog
+        for delivery in found:
+            stays = keeps_order and not delivery.reply_channel
+            backlog.add([delivery], math.inf if stays else PREFETCH_LEASE)
 
     def _next(self) -> Delivery | None:
         batch, in_flight = self.batch, self._in_flight

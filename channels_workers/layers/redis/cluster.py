@@ -13,8 +13,8 @@ then our scripts do nothing at the new owner, so what came before the change is 
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import redis
@@ -24,12 +24,13 @@ import redis.asyncio.sentinel
 import redis.exceptions
 import redis.sentinel
 from django.core.exceptions import ImproperlyConfigured
-from redis.backoff import ConstantBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
 from redis.connection import parse_url
 from redis.crc import key_slot
 from redis.retry import Retry
 
 from channels_workers.layers.redis import wire
+from channels_workers.logs import described
 
 #: How often, and how long after each other (s), a command goes to the owner anew while other nodes
 #: have not heard yet that the slot has moved.
@@ -43,6 +44,8 @@ Address = tuple[str, int]
 #: What a node says that does not own the slot, without having begun the command.
 _NOT_HERE = (redis.exceptions.MovedError, redis.exceptions.AskError, redis.exceptions.TryAgainError)
 
+
+NOBODY = "No node of the cluster answers and knows who owns"
 
 _ERRORS = (redis.exceptions.RedisError, OSError)
 
@@ -97,14 +100,28 @@ def _read_node(node: Any) -> Host:
     return found
 
 
-class _Nodes:
-    """The known nodes of a cluster, as what a pool for Sentinel takes for the Sentinels."""
+def _slots(node: redis.Redis) -> Any:
+    node.set_response_callback("CLUSTER SLOTS", wire.as_it_is)
+    return node.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
+
+
+def _address_of(primary: Any, asked: Address) -> Address:
+    host, port, *_ = primary
+    return (host or b"").decode() or asked[0], int(port)  # empty: as it was asked
+
+
+class Nodes:
+    """The known nodes of a cluster, as what a pool for Sentinel takes for the Sentinels.
+
+    Threads may ask at the same time.
+    """
 
     def __init__(self, addresses: list[Address], run_key: str, options: Host) -> None:
         self.run_key = run_key
         self.slot = key_slot(run_key.encode())
         self.owner: Address | None = None  # the last one that was found
         self.options = options
+        self._configured = addresses
         self.addresses = list(addresses)
 
     def _owner_in(self, found: Any, asked: Address) -> Address | None:
@@ -114,54 +131,33 @@ class _Nodes:
                 return _address_of(primary, asked)
         return None
 
-    @staticmethod
-    def _is_given_away(info: Any, named: Address | None, owner: Address) -> bool:
-        return bool(info["role"] == "master" and named == owner)
-
     def _note(self, asked: Address, found: Any) -> Address | None:
         """Note the nodes in a reply to ``CLUSTER SLOTS``; return the owner of the slot."""
-        for _, _, primary, *_ in found:
-            if (address := _address_of(primary, asked)) not in self.addresses:
-                self.addresses.append(address)
         owner = self._owner_in(found, asked)
         if owner is not None:  # ask who answered first, the next time
-            self.addresses.remove(asked)
-            self.addresses.insert(0, asked)
+            named = [_address_of(node, asked) for _, _, *nodes in found for node in nodes]
+            self.addresses = list(dict.fromkeys([asked, *named, *self._configured]))
         return owner
-
-    def _candidates(self) -> Iterator[Address]:
-        yield from list(self.addresses)
-
-    def _nobody(self) -> SlotUnserved:
-        return SlotUnserved(f"No node of the cluster answers and knows who owns slot {self.slot}.")
-
-
-def _address_of(primary: Any, asked: Address) -> Address:
-    host, port, *_ = primary
-    return (host or b"").decode() or asked[0], int(port)  # empty: as it was asked
-
-
-class BlockingNodes(_Nodes):
-    """The nodes, asked by threads."""
 
     def _node(self, address: Address) -> redis.Redis:
         return redis.Redis(host=address[0], port=address[1], **self.options)
 
     def discover_master(self, name: str) -> Address:
         """Return the address of the owner of the slot."""
-        for address in self._candidates():
-            with self._node(address) as node:
-                try:
-                    node.set_response_callback("CLUSTER SLOTS", wire.as_it_is)
-                    found = node.execute_command("CLUSTER SLOTS")
-                except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
-                    continue
+        why = ""
+        for address in list(self.addresses):
+            try:
+                with self._node(address) as node:
+                    found = _slots(node)
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+                why = f" ({described(error)})"
+                continue
             if (owner := self._note(address, found)) is not None:
                 if owner != self.owner:
                     self._note_move(owner)
                     self.owner = owner
                 return owner
-        raise self._nobody()
+        raise SlotUnserved(f"{NOBODY} slot {self.slot}{why}.")
 
     def _note_move(self, owner: Address) -> None:
         """Give the key ``run`` the run id of *owner*, if the slot came there without a loss."""
@@ -186,62 +182,22 @@ class BlockingNodes(_Nodes):
                 with self._node(address) as node:
                     found: Any = node.info()
                     if found["run_id"] == run:
-                        node.set_response_callback("CLUSTER SLOTS", wire.as_it_is)
-                        slots = node.execute_command("CLUSTER SLOTS")
-                        return self._is_given_away(found, self._owner_in(slots, address), owner)
+                        named = self._owner_in(_slots(node), address)
+                        return bool(found["role"] == "master" and named == owner)
             except _ERRORS:
                 continue
         return False
 
 
-class AsyncNodes(_Nodes):
-    """The nodes, asked by an event loop."""
+class AsyncNodes:
+    """*nodes*, asked for an event loop, in a thread."""
 
-    def _node(self, address: Address) -> redis.asyncio.Redis:
-        return redis.asyncio.Redis(host=address[0], port=address[1], **self.options)
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
 
     async def discover_master(self, name: str) -> Address:
         """Return the address of the owner of the slot."""
-        for address in self._candidates():
-            async with self._node(address) as node:
-                try:
-                    node.set_response_callback("CLUSTER SLOTS", wire.as_it_is)
-                    found = await node.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
-                except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
-                    continue
-            if (owner := self._note(address, found)) is not None:
-                if owner != self.owner:
-                    await self._note_move(owner)
-                    self.owner = owner
-                return owner
-        raise self._nobody()
-
-    async def _note_move(self, owner: Address) -> None:
-        """Do the same as that of :class:`BlockingNodes`."""
-        try:
-            async with self._node(owner) as node:
-                here: Any = await node.info("server")
-                known: Any = await node.get(self.run_key)
-                if not known or known.decode() == here["run_id"]:
-                    return
-                if await self._has_given_away(known.decode(), owner):
-                    words = ("SET", self.run_key, here["run_id"], "IFEQ", known)
-                    await node.execute_command(*words)  # type: ignore[no-untyped-call]
-        except _ERRORS as error:
-            logger.debug("Whether slot %s was moved is unknown: %s", self.slot, error)
-
-    async def _has_given_away(self, run: str, owner: Address) -> bool:
-        for address in list(self.addresses):
-            try:
-                async with self._node(address) as node:
-                    found: Any = await node.info()
-                    if found["run_id"] == run:
-                        node.set_response_callback("CLUSTER SLOTS", wire.as_it_is)
-                        slots = await node.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
-                        return self._is_given_away(found, self._owner_in(slots, address), owner)
-            except _ERRORS:
-                continue
-        return False
+        return await asyncio.to_thread(self._nodes.discover_master, name)
 
 
 class _BlockingFollows(redis.sentinel.SentinelManagedConnection):
@@ -303,7 +259,7 @@ def blocking_cluster_pool(options: Host) -> redis.ConnectionPool:
     addresses, run_key, is_secure, own, asking = _split(options)
     own["retry"] = Retry(ConstantBackoff(PAUSE), TRIES, supported_errors=(SlotMoved,))
     kind = _SecureBlockingFollows if is_secure else _BlockingFollows
-    nodes = BlockingNodes(addresses, run_key, asking)
+    nodes = Nodes(addresses, run_key, asking)
     return redis.sentinel.SentinelConnectionPool("slot", nodes, connection_class=kind, **own)  # type: ignore[no-untyped-call]
 
 
@@ -314,7 +270,8 @@ def async_cluster_pool(options: Host) -> redis.asyncio.ConnectionPool:
         ConstantBackoff(PAUSE), TRIES, supported_errors=(SlotMoved,)
     )
     kind = _SecureAsyncFollows if is_secure else _AsyncFollows
-    nodes: Any = AsyncNodes(addresses, run_key, asking)
+    asking["retry"] = Retry(NoBackoff(), 0)  # threads ask
+    nodes: Any = AsyncNodes(Nodes(addresses, run_key, asking))
     return redis.asyncio.sentinel.SentinelConnectionPool(  # type: ignore[no-untyped-call]
         "slot", nodes, connection_class=kind, **own
     )

@@ -1,6 +1,7 @@
 """Lanes of a worker process, with a real Redis for each shard."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -14,6 +15,7 @@ from channels_workers.message import Message
 from channels_workers.routing import Router, route
 from channels_workers.worker import watch
 from channels_workers.worker.group import WorkerGroup
+from channels_workers.worker.in_flight import PREFETCH_LEASE
 from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
 from tests.channels_workers.consumers import TIMEOUT
@@ -30,6 +32,7 @@ class Site:
 
     def __init__(self, servers: dict[str, RedisServer]) -> None:
         self.servers = servers
+        self.channel = "work"
         self.ran: list[str] = []
         self.running = self.most = 0
         self.go_on = threading.Event()
@@ -54,7 +57,7 @@ class Site:
         self.running -= 1
 
     def start(self) -> WorkerGroup:
-        group = WorkerGroup(self.make_layer(), router=Router([route("work", self.consume)]))
+        group = WorkerGroup(self.make_layer(), router=Router([route(self.channel, self.consume)]))
         self.groups.append(group)
         group.start()
         wait_for(lambda: all(it.identity.known.is_set() for it in group.lanes), "all lanes")
@@ -62,7 +65,7 @@ class Site:
 
     def send(self, shard: str, name: str, **more: Any) -> None:
         layer = self.layer.by_name[shard]
-        layer.apply([layer.make_send("work", {"name": name, **more})])
+        layer.apply([layer.make_send(self.channel, {"name": name, **more})])
 
     def wait(self, count: int) -> None:
         wait_for(lambda: len(self.ran) >= count, f"{count} messages; {self.ran}")
@@ -143,8 +146,28 @@ def test_a_process_starts_without_a_shard(site: Site) -> None:
     site.wait(2)
 
 
+def test_one_thread_keeps_the_order_of_a_channel(site: Site) -> None:
+    """A message that finds no seat does not go behind those that wait."""
+    group = site.start()
+    site.go_on.clear()
+    site.send("b", "slow", holds=True)
+    wait_for(lambda: site.running == 1, "the slow consumer")
+    for number in range(5):
+        site.send("a", f"a{number}")
+    backlog = group.lanes[0].in_flight.backlog
+    wait_for(lambda: bool(backlog.waiting), "a message that was pulled")
+    late = time.monotonic() + 2 * PREFETCH_LEASE
+    wait_for(lambda: time.monotonic() > late, "the end of a lease")
+    group.lanes[0].relief.relieve()
+    assert len(backlog.all()) == 1
+    site.go_on.set()
+    site.wait(6)
+    assert [ran.split()[0] for ran in site.ran] == ["slow", "a0", "a1", "a2", "a3", "a4"]
+
+
 def test_what_finds_no_seat_goes_to_another_process(site: Site) -> None:
-    """A slow consumer of one shard holds up no message of another."""
+    """A slow consumer of one shard holds up no message of a socket on another."""
+    site.channel = "websocket.receive"
     site.start()
     site.go_on.clear()
     site.send("a", "slow", holds=True)
