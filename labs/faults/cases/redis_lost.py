@@ -9,6 +9,7 @@ from labs.faults.deaths import declared_dead
 from labs.faults.fault import Fault
 from labs.faults.presence import check_presence
 from labs.faults.stage import Stage
+from labs.harness.redis_server import RedisServer
 
 #: Time-out until everything is in Redis again (s).
 RESTORED = 10.0
@@ -46,19 +47,25 @@ class RedisOld(LostData):
 
     def inject(self, stage: Stage) -> None:
         """Save, wait, kill it, start it."""
-        with stage.site.redis.client() as client:
-            client.save()
-        for _ in range(5):
-            stage.allow_uncommitted()
-            stage.hold(1)
-        lose_data(stage)
+        lose_data_since_snapshot(stage, stage.site.redis)
 
 
-def lose_data(stage: Stage) -> None:
-    """Kill Redis and restart it. Returns when messages flow, or after a time-out."""
+def lose_data_since_snapshot(stage: Stage, server: RedisServer) -> None:
+    """Save the data of *server*, wait, kill it, start it."""
+    with server.client() as client:
+        client.save()
+    for _ in range(5):
+        stage.allow_uncommitted()
+        stage.hold(1)
+    lose_data(stage, server)
+
+
+def lose_data(stage: Stage, server: RedisServer | None = None) -> None:
+    """Kill Redis, or *server*, and restart it. Returns when messages flow, or after a time-out."""
+    server = server or stage.site.redis
     stage.mark_fault()
-    stage.site.redis.process.kill()
-    stage.site.redis.start()
+    server.process.kill()
+    server.start()
     stage.mark_fault()
     settle(stage)
 

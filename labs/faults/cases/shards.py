@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from labs.faults.cases.redis_lost import settle
+from labs.faults.cases.redis_lost import lose_data_since_snapshot, settle
 from labs.faults.row import Limits
 from labs.faults.shard_fault import ShardFault, note_healthy, site_of
 from labs.faults.shard_site import ShardSite
@@ -65,17 +65,7 @@ class ShardOld(ShardFault):
 
     def inject(self, stage: Stage) -> None:
         """Save, wait, kill it, start it."""
-        server = site_of(stage).shards[VICTIM]
-        with server.client() as client:
-            client.save()
-        for _ in range(5):
-            stage.allow_uncommitted()
-            stage.hold(1)
-        stage.mark_fault()
-        server.process.kill()
-        server.start()
-        stage.mark_fault()
-        settle(stage)
+        lose_data_since_snapshot(stage, site_of(stage).shards[VICTIM])
 
 
 class ShardFrozen(ShardFault):

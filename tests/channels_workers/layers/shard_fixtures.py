@@ -20,6 +20,17 @@ def redis_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
 
 
 @pytest.fixture
+def servers(redis_servers: dict[str, RedisServer]) -> Iterator[dict[str, RedisServer]]:
+    """The same, running and empty."""
+    for server in redis_servers.values():
+        server.start()
+        server.flush()
+    yield redis_servers
+    for server in redis_servers.values():
+        server.start()
+
+
+@pytest.fixture
 def make_site(redis_servers: dict[str, RedisServer]) -> Iterator[Any]:
     """`make_site("a", "b", entries=100)` returns empty shards with these names.
 

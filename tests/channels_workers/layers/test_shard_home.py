@@ -1,7 +1,7 @@
 """The home shard of a process, and what becomes of one that is away or draining."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,10 +18,10 @@ from channels_workers.layers.shards.types import ShardState
 from channels_workers.layers.types import GroupSend, Join, ProcessInfo, Published
 from labs.harness.redis_server import RedisServer
 from tests.channels_workers.layers.recorder import Recorder
-from tests.channels_workers.layers.shard_fixtures import redis_servers
+from tests.channels_workers.layers.shard_fixtures import redis_servers, servers
 from tests.channels_workers.layers.shard_site import NAMES
 
-__all__ = ["redis_servers"]
+__all__ = ["redis_servers", "servers"]
 
 OPEN, NEW, DRAINING = True, False, False
 
@@ -98,16 +98,6 @@ def test_without_answers_the_home_is_any() -> None:
 
 
 # On real Redis
-
-
-@pytest.fixture
-def servers(redis_servers: dict[str, RedisServer]) -> Iterator[dict[str, RedisServer]]:
-    for server in redis_servers.values():
-        server.start()
-        server.flush()
-    yield redis_servers
-    for server in redis_servers.values():
-        server.start()
 
 
 @pytest.fixture

@@ -20,20 +20,17 @@ from channels_workers.layers.shards.types import ShardState
 from channels_workers.layers.types import ProcessInfo
 from channels_workers.metrics.site import Site
 from labs.harness.redis_server import RedisServer
-from tests.channels_workers.layers.shard_fixtures import redis_servers
+from tests.channels_workers.layers.shard_fixtures import redis_servers, servers
 
-__all__ = ["redis_servers"]
+__all__ = ["redis_servers", "servers"]
 
 NAMES = ("a", "b", "c")
 
 
 @pytest.fixture
-def layer(settings: Settings, redis_servers: dict[str, RedisServer]) -> Iterator[Any]:
+def layer(settings: Settings, servers: dict[str, RedisServer]) -> Iterator[Any]:
     """The default layer, with three empty shards and a worker that knows them."""
-    for server in redis_servers.values():
-        server.start()
-        server.flush()
-    hosts = {name: server.url for name, server in redis_servers.items()}
+    hosts = {name: server.url for name, server in servers.items()}
     backend = "channels_workers.layers.redis.RedisChannelLayer"
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"hosts": hosts}}}
     found: Any = channel_layers["default"]

@@ -19,9 +19,9 @@ from channels_workers.worker.in_flight import PREFETCH_LEASE
 from labs.harness.redis_server import RedisServer
 from labs.harness.waiting import wait_for
 from tests.channels_workers.consumers import TIMEOUT
-from tests.channels_workers.layers.shard_fixtures import redis_servers
+from tests.channels_workers.layers.shard_fixtures import redis_servers, servers
 
-__all__ = ["redis_servers"]
+__all__ = ["redis_servers", "servers"]
 
 # Signals around a consumer close old database connections.
 pytestmark = pytest.mark.django_db
@@ -83,11 +83,8 @@ class Site:
 
 
 @pytest.fixture
-def site(redis_servers: dict[str, RedisServer]) -> Iterator[Site]:
-    for server in redis_servers.values():
-        server.start()
-        server.flush()
-    made = Site(redis_servers)
+def site(servers: dict[str, RedisServer]) -> Iterator[Site]:
+    made = Site(servers)
     yield made
     made.stop()
 

@@ -2,19 +2,15 @@
 
 from labs.benchmarks.sharding.__main__ import BATCHES, as_text, measure
 from labs.harness.redis_server import RedisServer
-from tests.channels_workers.layers.shard_fixtures import redis_servers
+from tests.channels_workers.layers.shard_fixtures import redis_servers, servers
 
-__all__ = ["redis_servers"]
+__all__ = ["redis_servers", "servers"]
 
 STEPS, ARRIVALS = ("apply", "read and trim"), ["home ms", "elsewhere ms"]
 
 
-def test_the_figures(redis_servers: dict[str, RedisServer]) -> None:
-    urls = []
-    for server in redis_servers.values():
-        server.start()
-        server.flush()
-        urls.append(server.url)
+def test_the_figures(servers: dict[str, RedisServer]) -> None:
+    urls = [server.url for server in servers.values()]
     alone, both = measure(urls[:1], 1, 1), measure(urls[:2], 2, 1)
     assert list(alone) == ["commit us"]
     steps = [f"{what} us, {batch} at once" for batch in BATCHES for what in STEPS]

@@ -1,7 +1,7 @@
 """Two interface servers whose homes are different shards, in three Redis, with real workers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -15,9 +15,9 @@ from labs.harness.redis_server import RedisServer
 from tests.channels_workers.interface.resume import clients
 from tests.channels_workers.interface.resume.clients import V1, Client, Consumers
 from tests.channels_workers.interface.resume.conftest import interface
-from tests.channels_workers.layers.shard_fixtures import redis_servers
+from tests.channels_workers.layers.shard_fixtures import redis_servers, servers
 
-__all__ = ["redis_servers"]
+__all__ = ["redis_servers", "servers"]
 
 #: Makes a layer whose home is this shard, until the home is asked.
 MakeLayer = Callable[[str], ShardedRedisLayer]
@@ -27,16 +27,6 @@ MakeLayer = Callable[[str], ShardedRedisLayer]
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait until a shard that was away has all its processes again."""
     monkeypatch.setattr(clients, "TIMEOUT", 60)
-
-
-@pytest.fixture
-def servers(redis_servers: dict[str, RedisServer]) -> Iterator[dict[str, RedisServer]]:
-    for server in redis_servers.values():
-        server.start()
-        server.flush()
-    yield redis_servers
-    for server in redis_servers.values():
-        server.start()
 
 
 @pytest.fixture
