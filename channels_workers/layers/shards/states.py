@@ -16,8 +16,8 @@ from channels_workers.logs import fields
 logger = logging.getLogger(__name__)
 
 UNKNOWN = (
-    "Process %s (%s:%d) does not know shard %s, so what it sends does not reach the sockets there. "
-    "Give it the same `hosts` as all others, and restart it"
+    "Process %s (%s:%d) does not know shard %s, or takes another one for the first: what it sends "
+    "does not reach all sockets. Give it the same `hosts` as all others, and restart it"
 )
 
 
@@ -41,12 +41,15 @@ class View:
         return ShardState.OPEN if shard == self.names[0] else own or ShardState.NEW
 
     def strangers(self, shard: str) -> dict[str, ProcessInfo]:
-        """Return the processes, by id, that do not know *shard*."""
+        """Return the processes, by id, that do not know *shard*, or take another for the first.
+
+        The first one has the channels without a shard in their names, and the stored sends.
+        """
         return {
             name: about
             for there in self.processes.values()
             for name, about in there.items()
-            if shard not in (about.shards or self.names[:1])
+            if not _agrees(about.shards or tuple(self.names[:1]), shard, self.names[0])
         }
 
     def behind(self, source: str) -> dict[str, int]:
@@ -57,6 +60,10 @@ class View:
             for name, facts in self.facts.items()
             if (mark := facts.marks.get(source)) is not None
         }
+
+
+def _agrees(known: Sequence[str], shard: str, first: str) -> bool:
+    return shard in known and known[0] == first
 
 
 def view(shards: LayerShards) -> View:

@@ -67,7 +67,8 @@ class Command(BaseCommand):
                 named = [f"{who} ({it.host}:{it.pid})" for who, it in strangers.items()]
                 raise CommandError(
                     f"These processes do not know shard {name}: {', '.join(named)}. Give them the "
-                    "new `hosts`, restart them, and run this command again."
+                    "new `hosts`, the present Redis first, restart them, and run this command "
+                    "again."
                 )
         for name in found.names:
             if found.state(name) is ShardState.NEW:

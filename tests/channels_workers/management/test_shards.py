@@ -88,6 +88,16 @@ def test_a_process_that_does_not_know_a_shard(
     assert "unknown" not in shards()
 
 
+def test_a_process_that_has_another_first_shard(layer: Any) -> None:
+    shard = layer.by_name["b"]
+    shard.shard_names = ("b", "a", "c")
+    shard.register("other", ProcessInfo.this("server"))
+    Opener(layer.shards, "c").look()
+    assert states()["c"] == "new"
+    with pytest.raises(CommandError, match="other .* the present Redis first"):
+        shards("add")
+
+
 def test_workers_open_a_shard_by_themselves(layer: Any) -> None:
     Opener(layer.shards, "c").look()
     assert states() == {"a": "open", "b": "new", "c": "open"}
