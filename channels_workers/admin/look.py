@@ -16,6 +16,8 @@ from channels_workers.conf import configuration
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.aside import printable
 from channels_workers.layers.base import WorkerLayer
+from channels_workers.layers.shards.report import ShardReport, reports
+from channels_workers.layers.shards.types import ShardState
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
 from channels_workers.layers.types import ProcessInfo, Running
 from channels_workers.management.report import releases_of
@@ -51,6 +53,7 @@ def _look(alias: str, layer: WorkerLayer) -> dict[str, Any]:
     ]
     slow = [each for each in running if is_slow(each.run, now)]
     stored = [_stored(each) for each in stored_sends(alias)]
+    shards = reports(layer)
     versions = _versions(status)
     return {
         "layer": alias,
@@ -59,7 +62,8 @@ def _look(alias: str, layer: WorkerLayer) -> dict[str, Any]:
         "format": status.format,
         "next_due": None if status.next_due is None else _number(status.next_due),
         "totals": _totals(status, stored),
-        "problems": list(_problems(status, len(lagging), len(slow))),
+        "problems": [*_problems(status, len(lagging), len(slow)), *_problems_of(shards)],
+        "shards": [_shard(each) for each in shards],
         "servers": [_server(each, each.id in lagging) for each in shown.servers],
         "workers": [_worker(each) for each in shown.workers],
         "running": [_running(each, now) for each in _oldest(running)],
@@ -140,6 +144,31 @@ def _problems(status: Status, lagging: int, slow: int) -> Any:
         ("unreadable", status.unreadable, ""),
     )
     return ({"kind": kind, "count": count, "what": what} for kind, count, what in found if count)
+
+
+def _problems_of(shards: Sequence[ShardReport]) -> Any:
+    """Yield what is wrong with shards, as :func:`_problems` does."""
+    away = [each.name for each in shards if each.state is ShardState.AWAY]
+    unknown = [each.name for each in shards if each.strangers]
+    found = (("shards_away", away), ("shards_unknown", unknown))
+    return (
+        {"kind": kind, "count": len(names), "what": ", ".join(names)}
+        for kind, names in found
+        if names
+    )
+
+
+def _shard(report: ShardReport) -> dict[str, Any]:
+    return {
+        "name": report.name,
+        "address": printable(report.address),
+        "state": report.state.value,
+        "away": report.state is ShardState.AWAY,
+        "connections": report.connections,
+        "waiting": report.waiting,
+        "log_entries": report.log_entries,
+        "behind": sum(report.behind.values()),
+    }
 
 
 def _process(name: str, about: ProcessInfo) -> dict[str, Any]:

@@ -20,6 +20,9 @@ from channels_workers.layers.shards.report import reports
 from channels_workers.management.report import lines, shard_line
 from channels_workers.routing import get_router
 
+#: The tables that are shown only where the site has such rows.
+OPTIONAL = {"shards", "stored"}
+
 
 class StatusAdmin(LayerPage):
     """The state of the layers: processes, channels, and what is wrong."""
@@ -56,7 +59,9 @@ class StatusAdmin(LayerPage):
             is_local=layers()[alias].local_only,
             is_routed=is_routed,
             has_stored=has_stored,
-            tables=[table for table in TABLES if has_stored or table.rows != "stored"],
+            tables=[
+                table for table in TABLES if table.rows not in OPTIONAL or state.get(table.rows)
+            ],
             dead_letters=self._dead_letters(request),
         )
 

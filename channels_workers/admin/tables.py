@@ -11,7 +11,8 @@ from django.utils.translation import pgettext_lazy
 class Column(NamedTuple):
     """The values of *field* in the rows.
 
-    *shown_as* is how the script shows a number: ``number``, ``count``, ``seconds`` or ``duration``.
+    *shown_as* is how the script shows a value: ``number``, ``count``, ``seconds``, ``duration``, or
+    ``state``, that of a shard.
     *tag* names the field that marks a value as wrong.
     """
 
@@ -30,6 +31,19 @@ class Table(NamedTuple):
 
 
 TABLES = (
+    Table(
+        "shards",
+        pgettext_lazy("channels_workers", "Shards"),
+        (
+            Column("name", pgettext_lazy("channels_workers", "Shard")),
+            Column("address", pgettext_lazy("channels_workers", "Address")),
+            Column("state", pgettext_lazy("channels_workers", "State"), "state", "away"),
+            Column("connections", pgettext_lazy("channels_workers", "Connections"), "number"),
+            Column("waiting", pgettext_lazy("channels_workers", "Messages"), "number"),
+            Column("log_entries", pgettext_lazy("channels_workers", "Log"), "number"),
+            Column("behind", pgettext_lazy("channels_workers", "Others are behind"), "number"),
+        ),
+    ),
     Table(
         "servers",
         pgettext_lazy("channels_workers", "Interface servers"),

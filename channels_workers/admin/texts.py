@@ -37,6 +37,11 @@ TEXTS = (
     pgettext_lazy("channels_workers", "lags"),
     pgettext_lazy("channels_workers", "slow"),
     pgettext_lazy("channels_workers", "nobody listens"),
+    pgettext_lazy("channels_workers", "does not answer"),
+    pgettext_lazy("channels_workers", "open"),
+    pgettext_lazy("channels_workers", "new"),
+    pgettext_lazy("channels_workers", "draining"),
+    pgettext_lazy("channels_workers", "away"),
     # Problems
     pgettext_lazy("channels_workers", "Redis has lost its data. All processes register again."),
     pgettext_lazy("channels_workers", "No worker runs."),
@@ -47,6 +52,10 @@ TEXTS = (
         "Channels with messages that no live worker listens to: {count}, such as {what}",
     ),
     pgettext_lazy("channels_workers", "The processes have several releases: {what}"),
+    pgettext_lazy("channels_workers", "Shards that do not answer: {what}. Their sockets wait."),
+    pgettext_lazy(
+        "channels_workers", "Processes that do not know all shards: see manage.py shards."
+    ),
     pgettext_lazy(
         "channels_workers", "Set aside as unreadable: {count}. See manage.py deadletters aside."
     ),

@@ -13,6 +13,7 @@ from channels_workers.exceptions import MessageError
 from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.codec import Content
 from channels_workers.layers.shards.report import ShardReport
+from channels_workers.layers.shards.states import view
 from channels_workers.layers.shards.types import ShardState
 from channels_workers.layers.status import ChannelStatus, ServerStatus, Status, WorkerStatus
 from channels_workers.layers.types import DeadLetter, ProcessInfo, Running
@@ -50,6 +51,12 @@ def lines(status: Status) -> Iterator[str]:
         yield f"{status.set_aside} set aside as unreadable: see `manage.py deadletters aside`"
     if status.unreadable:
         yield f"{status.unreadable} keys or fields cannot be read, and are not counted here"
+
+
+def left_out(layer: WorkerLayer) -> list[str]:
+    """Return a line about shards that do not answer, if there are any: lists lack what is there."""
+    away = () if layer.shards is None else view(layer.shards).away
+    return [f"Left out, as these shards do not answer: {', '.join(away)}"] if away else []
 
 
 def shard_line(report: ShardReport) -> str:

@@ -35,26 +35,32 @@ class ShardedAdmin(LayerAdmin):
         self._by_name = by_name
 
     def _ask(self, ask: Callable[[LayerAdmin], Answer]) -> dict[str, Answer]:
-        """Return what the shards answer that do; raise the error if none does."""
-        return self._ask_named(lambda name, admin: ask(admin))
-
-    def _ask_named(self, ask: Callable[[str, LayerAdmin], Answer]) -> dict[str, Answer]:
+        """Return what the shards answer that do, one by one; raise the error if none does."""
         answers, failure = {}, None
         for name, admin in self._by_name.items():
             try:
-                answers[name] = ask(name, admin)
+                answers[name] = ask(admin)
             except LayerUnavailable as error:
                 failure = error
         if failure is not None and not answers:
             raise failure
         return answers
 
+    def _read(self, read: Callable[[str, LayerAdmin], Answer]) -> dict[str, Answer]:
+        """Do that at once, where it changes nothing: one that is frozen holds nobody up."""
+        found, failed = ask_all_at_once(
+            tuple(self._by_name), lambda name: read(name, self._by_name[name])
+        )
+        if failed and not found:
+            raise next(iter(failed.values()))
+        return found
+
     # Cleaning up after dead processes
 
     def processes(self) -> dict[str, int]:
         """Return the heartbeat counter of each registered process."""
         counters: dict[str, int] = {}
-        for found in self._ask(lambda admin: admin.processes()).values():
+        for found in self._read(lambda _, admin: admin.processes()).values():
             for process, counter in found.items():
                 counters[process] = max(counter, counters.get(process, 0))
         return counters
@@ -66,16 +72,16 @@ class ShardedAdmin(LayerAdmin):
 
     def lagging(self) -> dict[str, int]:
         """Return the heartbeat counter of each server that does not keep up with its inbox."""
-        found = self._ask(lambda admin: admin.lagging()).values()
+        found = self._read(lambda _, admin: admin.lagging()).values()
         return self._whole(set(chain.from_iterable(found)))
 
     def orphans(self) -> set[str]:
         """Return unknown processes that hold messages."""
-        return set().union(*self._ask(lambda admin: admin.orphans()).values())
+        return set().union(*self._read(lambda _, admin: admin.orphans()).values())
 
     def cut_off(self) -> dict[str, int]:
         """Return the heartbeat counter of each registered process whose lifeline is cut."""
-        found = self._ask(lambda admin: admin.cut_off()).values()
+        found = self._read(lambda _, admin: admin.cut_off()).values()
         return self._whole(set(chain.from_iterable(found)))
 
     def mark_dead(self, process: str, counter: int, *, is_cut_off: bool = False) -> bool:
@@ -109,7 +115,7 @@ class ShardedAdmin(LayerAdmin):
     ) -> list[DeadLetter]:
         """Return the dead letters, oldest first: all, or the *newest* of them."""
         if before is None:
-            found = self._ask_named(lambda name, admin: admin.dead_letters(newest))
+            found = self._read(lambda _, admin: admin.dead_letters(newest))
         else:
             shard, bare = self._place(before)
             if shard not in self._by_name:
@@ -120,7 +126,7 @@ class ShardedAdmin(LayerAdmin):
                 same = admin.dead_letter(bare) if name in earlier else None
                 return admin.dead_letters(newest, bare) + ([] if same is None else [same])
 
-            found = self._ask_named(older)
+            found = self._read(older)
         letters = [_named(name, each) for name, some in found.items() for each in some]
         letters.sort(key=lambda letter: _age(_bare(letter.id)))  # stable: shards in their order
         return letters if newest is None else letters[max(0, len(letters) - newest) :]
@@ -170,7 +176,7 @@ class ShardedAdmin(LayerAdmin):
 
     def delayed(self, limit: int = 1000) -> list[DelayedMessage]:
         """Return the next *limit* delayed messages."""
-        found = _all(self._ask(lambda admin: admin.delayed(limit)))
+        found = _all(self._read(lambda _, admin: admin.delayed(limit)))
         return sorted(found, key=lambda message: message.due)[:limit]
 
     def cancel(self, message: str) -> bool:
@@ -185,20 +191,15 @@ class ShardedAdmin(LayerAdmin):
 
     def listened(self) -> set[str]:
         """Return the channels that live workers listen to."""
-        return set().union(*self._ask(lambda admin: admin.listened()).values())
+        return set().union(*self._read(lambda _, admin: admin.listened()).values())
 
     def set_aside(self) -> list[Unreadable]:
         """Return the newest notes of unreadable data."""
-        return _all(self._ask(lambda admin: admin.set_aside()))
+        return _all(self._read(lambda _, admin: admin.set_aside()))
 
     def status(self) -> Status:
         """Return the processes, channels and counts of all shards that answer, together."""
-        found, failed = ask_all_at_once(
-            tuple(self._by_name), lambda name: self._by_name[name].status()
-        )
-        if not found:
-            raise next(iter(failed.values()))
-        parts = list(found.values())
+        parts = list(self._read(lambda _, admin: admin.status()).values())
         counts = {
             name: sum(getattr(part, name) for part in parts)
             for name in ("dead_letters", "delayed", "set_aside", "unreadable", "parked")

@@ -18,7 +18,7 @@ from channels_workers.layers.base import WorkerLayer
 from channels_workers.layers.shards.report import reports
 from channels_workers.layers.types import DelayedMessage
 from channels_workers.management.layers import shared_layer
-from channels_workers.management.report import as_json, lines, shard_line, time_text
+from channels_workers.management.report import as_json, left_out, lines, shard_line, time_text
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 from channels_workers.relay.status import StoredSends, stored_sends
 
@@ -79,7 +79,7 @@ def _told(layer: WorkerLayer, options: dict[str, Any]) -> Iterable[str]:
         if options["json"]:
             keys = ("id", "channel", "due")
             return [json.dumps([dict(zip(keys, each[:3], strict=True)) for each in found])]
-        return [*map(_delayed_line, found), f"{len(found)} delayed messages"]
+        return [*map(_delayed_line, found), f"{len(found)} delayed messages", *left_out(layer)]
     status = layer.admin.status()
     stored, shards = stored_sends(options["layer"]), reports(layer)
     if options["json"]:

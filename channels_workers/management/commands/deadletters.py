@@ -15,7 +15,7 @@ from channels_workers.layers.types import (
     DeadLetter,
 )
 from channels_workers.management.layers import shared_layer
-from channels_workers.management.report import letter_text
+from channels_workers.management.report import left_out, letter_text
 from channels_workers.registry import DEFAULT_CHANNEL_LAYER
 
 
@@ -51,7 +51,8 @@ class Command(BaseCommand):
         dead_letters = layer.admin.dead_letters()
         if action == "list":
             self._list(dead_letters)
-            self.stdout.write(f"{len(dead_letters)} dead letters")
+            for line in (f"{len(dead_letters)} dead letters", *left_out(layer)):
+                self.stdout.write(line)
             return
         for letter in self._chosen(dead_letters, ids):
             getattr(self, f"_{action}")(layer, letter)
@@ -60,7 +61,8 @@ class Command(BaseCommand):
         notes = layer.admin.set_aside()
         for note in notes:
             self.stdout.write(f"{printable(note.where)}  {note.value[:100]!r}")
-        self.stdout.write(f"{len(notes)} set aside as unreadable, the newest only")
+        for line in (f"{len(notes)} set aside as unreadable, the newest only", *left_out(layer)):
+            self.stdout.write(line)
 
     def _chosen(self, dead_letters: list[DeadLetter], ids: list[str]) -> list[DeadLetter]:
         if not ids:

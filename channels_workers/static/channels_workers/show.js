@@ -48,7 +48,10 @@ function duration(seconds) {
   return unit.format.format(least / unit.seconds);
 }
 
+const STATES = { open: t("open"), new: t("new"), draining: t("draining"), away: t("away") };
+
 const AS = {
+  state: (value) => STATES[value] ?? value,
   text: (value) => String(value),
   number: (value) => numbers.format(value),
   duration: (value, row, state) => (value ? duration(state.at - value) : "–"),
@@ -63,7 +66,12 @@ const AS = {
   },
 };
 
-const TAGS = { lagging: t("lags"), slow: t("slow"), unheard: t("nobody listens") };
+const TAGS = {
+  away: t("does not answer"),
+  lagging: t("lags"),
+  slow: t("slow"),
+  unheard: t("nobody listens"),
+};
 
 // Tables
 
@@ -180,6 +188,8 @@ const PROBLEMS = {
   slow: "Consumers that run for too long: {count}",
   unheard: "Channels with messages that no live worker listens to: {count}, such as {what}",
   releases: "The processes have several releases: {what}",
+  shards_away: "Shards that do not answer: {what}. Their sockets wait.",
+  shards_unknown: "Processes that do not know all shards: see manage.py shards.",
   set_aside: "Set aside as unreadable: {count}. See manage.py deadletters aside.",
   unreadable: "Keys or fields that cannot be read, and are not counted: {count}",
 };

@@ -18,6 +18,7 @@ from channels_workers.layers.memory import InMemoryChannelLayer
 from channels_workers.layers.memory.admin import MemoryAdmin
 from channels_workers.layers.types import ProcessInfo, Running
 from channels_workers.models import StoredSend
+from channels_workers.registry import get_channel_layer
 from channels_workers.relay import status as relay_status
 from labs.harness.ports import free_port
 from tests.channels_workers.admin.conftest import HOSTILE, Member
@@ -120,6 +121,21 @@ def test_the_state_of_the_layer(admin_client: Browser, memory_layer: InMemoryCha
     kinds = {each["kind"]: each for each in state["problems"]}
     assert set(kinds) == {"slow", "unheard"}
     assert kinds["unheard"]["what"] == "nobody"
+
+
+def test_several_shards(admin_client: Browser, settings: Settings) -> None:
+    backend = "channels_workers.layers.memory.InMemoryChannelLayer"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"shards": 2}}}
+    layer = get_channel_layer()
+    layer.register("stranger", ProcessInfo.this("worker", 1, ("work",)))
+    page = admin_client.get(PAGE)
+    state = config_of(page)["state"]
+    assert [(each["name"], each["state"]) for each in state["shards"]] == [
+        ("0", "open"),
+        ("1", "new"),
+    ]
+    assert "shards_unknown" in {each["kind"] for each in state["problems"]}
+    assert 'data-rows="shards"' in page.content.decode()
 
 
 def test_it_says_what_is_wrong(memory_layer: InMemoryChannelLayer) -> None:

@@ -12,6 +12,7 @@ from django.core.management.base import CommandError
 from prometheus_client import CollectorRegistry
 from pytest_django import Settings
 
+from channels_workers.admin.look import look
 from channels_workers.exceptions import LayerUnavailable
 from channels_workers.layers.redis import RedisChannelLayer
 from channels_workers.layers.redis.loads import read_load
@@ -139,6 +140,14 @@ def test_a_frozen_shard_holds_nobody_up(layer: Any, redis_servers: dict[str, Red
     process.freeze()
     try:
         assert layer.admin.status().workers
+        assert layer.admin.delayed() == layer.admin.dead_letters() == []
+        state = look("default")
+        assert [(each["name"], each["away"]) for each in state["shards"]] == [
+            ("a", False),
+            ("b", True),
+            ("c", False),
+        ]
+        assert {"kind": "shards_away", "count": 1, "what": "b"} in state["problems"]
         registry = CollectorRegistry()
         registry.register(Site(lambda: layer))
         found = {
@@ -223,7 +232,7 @@ def test_what_a_shard_holds_that_is_away(layer: Any, redis_servers: dict[str, Re
     message = layer.make_send_later("work", {}, 60)
     layer.by_name["a"].apply([message])
     redis_servers["b"].stop()
-    assert letters()[-1] == "1 dead letters"
+    assert letters()[-2:] == ["1 dead letters", "Left out, as these shards do not answer: b"]
     for act in (layer.admin.dead_letter, layer.admin.drop, layer.admin.retry):
         with pytest.raises(LayerUnavailable):
             act("b:9-0")
