@@ -249,7 +249,7 @@ def _workers(parts: Iterable[Status]) -> list[WorkerStatus]:
 
 def _worker(lanes: list[WorkerStatus]) -> WorkerStatus:
     about = lanes[0].about
-    running = chain.from_iterable(lane.about.running for lane in lanes)
+    running = dict.fromkeys(chain.from_iterable(lane.about.running for lane in lanes))
     # A thread may hold messages of several shards that wait for their run or their commit.
     busy = min(about.threads, sum(lane.busy for lane in lanes))
     return replace(lanes[0], about=about._replace(running=tuple(running)), busy=busy)
